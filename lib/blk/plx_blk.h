@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PLX_BLK_H
+#define PLX_BLK_H
+/**
+ * @file
+ * The block device class: what an application includes.
+ *
+ *      application            fills a struct plx_blk_req (one cache line)
+ *          |  plx_blkq_submit()           ^  plx_blkq_poll()
+ *          v                              |
+ *      struct plx_blkq        one queue, owned by one thread; inline calls
+ *          |                              |
+ *      driver (nvme, virtio, ram, ...)    no layer in between
+ *
+ * Call order: plx_attach() -> plx_blk_open() -> plx_blk_info_get() -> plx_blk_configure() ->
+ * plx_blkq_setup() for each queue -> plx_blk_start() -> submit/poll ... -> plx_blk_stop() ->
+ * plx_blk_close() -> plx_detach().
+ *
+ * The contract of requests and queues
+ *
+ *  - A queue is owned by one thread at a time, any thread: an lcore or not. Only the owner calls
+ *    plx_blkq_submit() and plx_blkq_poll(). Different queues share nothing.
+ *  - Submit takes a burst. A count short of what was given means only that there was no room:
+ *    poll, then submit the rest. Requests [0, returned) are lent to the queue; the rest were
+ *    not touched.
+ *  - A bad request is accepted and comes back from poll with its status. Every accepted request
+ *    comes back exactly once: with 0, with an error, or with -ECANCELED (stop, reset) or -ENODEV
+ *    (removal).
+ *  - No order is promised between requests, neither in execution nor in completion.
+ *  - A flush covers every write, on any queue of the device, that poll gave back before the
+ *    flush was submitted.
+ *  - A request comes back only when the device can no longer touch its buffer. Where that can't
+ *    be known (a peer that died or hangs), PLX_IO_MAYBE_DMA is set in its flags: leave that
+ *    buffer alone until plx_detach() returned.
+ *  - A request may be of any length and its segments of any alignment and length, as long as the
+ *    whole is a multiple of the block size: what the device can't do in one command is split or
+ *    bounced, and counted. Compare is never split: past the device's limit it ends with -EMSGSIZE.
+ *  - The data of a request must lie in memory that devices reach: EAL memory (rte_malloc,
+ *    mempool, mbuf), plx_mem_alloc(), or plx_mem_register()ed. Other memory is bounced.
+ *  - Stop, reset and recovery take a queue over from its owner without the owner's help: after
+ *    them, submit and poll of the stopped queue stay safe to call. Requests that were in flight
+ *    come back from poll as usual.
+ *
+ * Control calls (everything but submit and poll): any thread; they take one process-wide control
+ * lock. None may be called from inside a driver's or a reactor's callback of this library unless it says so.
+ */
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_common.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Operations. The data direction is given by the operation. */
+enum plx_blk_op {
+	PLX_OP_READ = 0,     /**< device to memory */
+	PLX_OP_WRITE,        /**< memory to device; PLX_IO_FUA */
+	PLX_OP_FLUSH,        /**< no range: nblk 0 */
+	PLX_OP_WRITE_ZEROES, /**< range; PLX_IO_UNMAP lets the device deallocate */
+	PLX_OP_DISCARD,      /**< range; content is undefined afterwards */
+	PLX_OP_COMPARE,      /**< memory against device; -EILSEQ when they differ */
+	PLX_OP_VERIFY,       /**< the device reads and checks, no data moves */
+	PLX_OP_NVME,         /**< one NVMe I/O command from ext->nvme (devices with PLX_BLK_CAP_NVME) */
+	PLX_OP_MAX
+};
+
+/** Request flags. Bits 0-3 are the application's, 4-7 are set on the way back. */
+enum plx_blk_req_flag {
+	PLX_IO_FUA = 1 << 0,       /**< write: on stable media before completion */
+	PLX_IO_UNMAP = 1 << 1,     /**< write zeroes: may deallocate */
+	PLX_IO_CHILD = 1 << 3,     /**< library private: part of a split request */
+	PLX_IO_MAYBE_DMA = 1 << 4, /**< returned: the device may still reach the buffer */
+};
+
+/** One piece of a request's data. */
+struct plx_seg {
+	void *addr;
+	size_t len; /**< bytes, any */
+};
+
+/** An NVMe command to pass through (NVMe Base 2.0, 3.3.3.1). Little-endian as on the wire. */
+struct plx_nvme_cmd {
+	uint32_t cdw[16];  /**< the driver sets the command id, namespace if 0, and data pointers */
+	void *data;        /**< admin commands only; I/O commands use the request's data */
+	uint32_t data_len; /**< bytes to move, 0 for none */
+	bool to_device;    /**< the data's direction */
+	uint16_t status;   /**< out, admin only: status field without phase; 0 is success */
+	uint64_t result;   /**< out, admin only: dwords 0 and 1 of the completion */
+};
+
+/** What does not fit the hot line; lives as long as the request. */
+struct plx_blk_ext {
+	void *meta;       /**< separate metadata, nblk * info.meta_size bytes; NULL for none */
+	uint32_t pi_ref;  /**< initial reference tag */
+	uint16_t pi_app;  /**< application tag */
+	uint16_t pi_mask; /**< application tag mask */
+	uint16_t pi_flags; /**< PRINFO bits 29:26 of command dword 12, shifted to 3:0 */
+	struct plx_nvme_cmd *nvme; /**< PLX_OP_NVME */
+};
+
+/**
+ * A request: one cache line, owned by the application, lent to the queue between submit and
+ * poll. The application sets everything above drv; the queue sets status, raw, result and the
+ * returned flags. It may be embedded in a larger structure of the application.
+ */
+struct plx_blk_req {
+	uint8_t op;     /**< enum plx_blk_op */
+	uint8_t flags;  /**< enum plx_blk_req_flag */
+	uint16_t nseg;  /**< 0: data at buf; else entries of segs */
+	int32_t status; /**< returned: 0 or -errno */
+
+	uint64_t lba;  /**< first block */
+	uint32_t nblk; /**< blocks; 0 for flush; PLX_OP_NVME: ignored */
+	uint16_t raw;  /**< returned: the device's own status (NVMe: status field >> 1) */
+	uint16_t rsvd; /**< 0 */
+
+	union {
+		void *buf;                  /**< nseg 0: nblk * block_size bytes */
+		const struct plx_seg *segs; /**< nseg > 0; must stay valid until poll */
+	};
+	struct plx_blk_ext *ext; /**< NULL for plain I/O */
+	void *user;              /**< the application's, untouched */
+
+	union {
+		uint64_t result; /**< returned: append address, passthrough result */
+		uint64_t drv[2]; /**< driver-private while lent */
+	};
+} __rte_aligned(64);
+static_assert(sizeof(struct plx_blk_req) == 64, "a request is one cache line");
+
+struct plx_blkq;
+typedef uint16_t (*plx_blkq_submit_t)(
+	struct plx_blkq *q, struct plx_blk_req *const *reqs, uint16_t n);
+typedef uint16_t (*plx_blkq_poll_t)(struct plx_blkq *q, struct plx_blk_req **reqs, uint16_t n);
+
+/**
+ * A queue's fast path, read by the inline calls. Version 1: getting a queue by
+ * plx_blk_queue_get() binds to this layout when linking.
+ */
+struct plx_blkq {
+	plx_blkq_submit_t submit; /**< never NULL: a stopped queue has functions that refuse */
+	plx_blkq_poll_t poll;
+	uint32_t busy;     /**< the owner is inside submit or poll; see plx_blk_drv.h */
+	uint16_t qid;      /**< index in the device */
+	uint16_t depth;    /**< requests that may be in flight */
+	uint32_t inflight; /**< requests lent and not given back; the owner's view */
+	uint32_t rsvd;
+	struct plx_blk *blk;
+	void *lib; /**< library private */
+} __rte_cache_aligned;
+
+/**
+ * Lend up to n requests to the queue, ringing the device at most once.
+ * Owner of the queue only. Never blocks, never fails.
+ *
+ * @param q     a queue of plx_blk_queue_get()
+ * @param reqs  n requests; none may be in flight already
+ * @return      how many were accepted, from the first on; fewer than n only for want of room.
+ *              Every accepted request comes back once from plx_blkq_poll().
+ */
+static inline uint16_t
+plx_blkq_submit(struct plx_blkq *q, struct plx_blk_req *const *reqs, uint16_t n)
+{
+	/* The takeover of a queue (blk_quiesce.c) pairs with these two stores. */
+	__atomic_store_n(&q->busy, 1, __ATOMIC_RELAXED);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	n = __atomic_load_n(&q->submit, __ATOMIC_ACQUIRE)(q, reqs, n);
+	__atomic_store_n(&q->busy, 0, __ATOMIC_RELEASE);
+	return n;
+}
+
+/**
+ * Get back up to n finished requests.
+ * Owner of the queue only. Never blocks, never fails.
+ *
+ * @param q     a queue of plx_blk_queue_get()
+ * @param reqs  room for n pointers
+ * @return      how many were stored; each has its status set and belongs to the caller again
+ */
+static inline uint16_t
+plx_blkq_poll(struct plx_blkq *q, struct plx_blk_req **reqs, uint16_t n)
+{
+	__atomic_store_n(&q->busy, 1, __ATOMIC_RELAXED);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	n = __atomic_load_n(&q->poll, __ATOMIC_ACQUIRE)(q, reqs, n);
+	__atomic_store_n(&q->busy, 0, __ATOMIC_RELEASE);
+	return n;
+}
+
+/** Capabilities of a device. */
+enum plx_blk_cap {
+	PLX_BLK_CAP_FLUSH = 1 << 0, /**< has a volatile write cache: flush means something */
+	PLX_BLK_CAP_FUA = 1 << 1,
+	PLX_BLK_CAP_WRITE_ZEROES = 1 << 2,
+	PLX_BLK_CAP_DISCARD = 1 << 3,
+	PLX_BLK_CAP_COMPARE = 1 << 4,
+	PLX_BLK_CAP_VERIFY = 1 << 5,
+	PLX_BLK_CAP_NVME = 1 << 6,    /**< PLX_OP_NVME and plx_blk_nvme_admin() */
+	PLX_BLK_CAP_SGL = 1 << 7,     /**< byte-granular segments without a bounce */
+	PLX_BLK_CAP_NODATA = 1 << 8,  /**< keeps no data: reads return anything (null) */
+	PLX_BLK_CAP_VOLATILE = 1 << 9, /**< loses its data when detached */
+	PLX_BLK_CAP_SOFTWARE = 1 << 10, /**< nothing outside this process or its peer is written */
+	PLX_BLK_CAP_RDONLY = 1 << 11,
+};
+
+enum plx_blk_state {
+	PLX_BLK_CLOSED = 0, /**< attached, nobody has it open */
+	PLX_BLK_OPEN,
+	PLX_BLK_CONFIGURED,
+	PLX_BLK_STARTED,
+	PLX_BLK_RESETTING, /**< recovering; queues accept and park, or refuse */
+	PLX_BLK_STOPPED,
+	PLX_BLK_REMOVED, /**< gone: every request ends with -ENODEV */
+};
+
+#define PLX_BLK_NAME_MAX 64
+
+/** What a device is and can do. */
+struct plx_blk_info {
+	char name[PLX_BLK_NAME_MAX];   /**< "r0", "nvme0/n1" */
+	char driver[16];               /**< "nvme", "ram" */
+	char model[48], serial[24], firmware[12];
+	uint8_t nguid[16];             /**< identity; all zero when the device has none */
+	uint64_t nblocks;              /**< size in blocks */
+	uint32_t block_size;           /**< bytes, power of two, 512 or more, without metadata */
+	uint32_t phys_block_size;      /**< bytes: writes of this size avoid read-modify-write */
+	uint32_t meta_size;            /**< metadata bytes a block, 0 for none */
+	uint32_t caps;                 /**< enum plx_blk_cap */
+	uint32_t max_nblk;             /**< blocks in one device command; larger requests are split */
+	uint32_t max_segs;             /**< segments in one device command */
+	uint32_t boundary_nblk;        /**< commands don't cross multiples of it; 0 for none */
+	uint32_t atomic_nblk;          /**< blocks written atomically, also over power failure */
+	uint32_t max_zeroes_nblk;      /**< blocks in one write-zeroes command */
+	uint32_t max_discard_nblk;     /**< blocks in one discard command */
+	uint16_t max_queues;
+	uint16_t max_depth;            /**< requests in flight a queue */
+	uint16_t nb_queues;            /**< as configured */
+	int16_t numa_node;             /**< SOCKET_ID_ANY when unknown */
+	enum plx_blk_state state;
+};
+
+/** Counters of a queue; of a device, the sum over its queues. They only grow. */
+struct plx_blk_stats {
+	uint64_t ops[PLX_OP_MAX];    /**< requests accepted, by operation */
+	uint64_t blocks[PLX_OP_MAX]; /**< blocks of them */
+	uint64_t completed;          /**< requests given back */
+	uint64_t errors;             /**< of these, with a status other than 0 */
+	uint64_t doorbells;          /**< times the device was rung */
+	uint64_t polls, empty_polls;
+	uint64_t split;     /**< requests that took more than one command */
+	uint64_t bounced;   /**< commands whose data went through a bounce buffer */
+	uint64_t retried;   /**< commands sent again by the driver */
+	uint64_t bad_device; /**< completions that made no sense and were dropped */
+};
+
+/** Open flags. */
+enum plx_blk_open_flag {
+	PLX_BLK_O_WRITE = 1 << 0, /**< else writes, discards and compares-and-writes end with -EROFS */
+};
+
+/** How a queue is set up; all zero gives the defaults. */
+struct plx_blkq_conf {
+	uint16_t depth;  /**< requests in flight; 0: 128, or what the device has */
+	int16_t socket;  /**< NUMA node of its memory, SOCKET_ID_ANY (-1): the device's */
+};
+
+/** What happened to a device. */
+enum plx_blk_event_type {
+	PLX_BLK_EVENT_REMOVED = 1,  /**< gone: stop, close, detach */
+	PLX_BLK_EVENT_RESIZED,      /**< info.nblocks changed */
+	PLX_BLK_EVENT_RESET,        /**< was reset and runs again */
+	PLX_BLK_EVENT_NS_CHANGED,   /**< the controller's namespaces changed */
+	PLX_BLK_EVENT_RECONNECTING, /**< the peer went away; requests are parked */
+	PLX_BLK_EVENT_HEALTH,       /**< the device reports a health warning; value: its bits */
+};
+struct plx_blk_event {
+	enum plx_blk_event_type type;
+	uint64_t value;
+	uint64_t lost; /**< events that found no room before this one */
+};
+
+/**
+ * Open an attached device for this process' sole use.
+ *
+ * @param name   a device ("r0", "nvme0/n1"), or an attached controller with one namespace ("nvme0")
+ * @param flags  enum plx_blk_open_flag
+ * @param blk    out
+ * @return 0; -ENODEV no such device; -EBUSY it is open already; -EROFS PLX_BLK_O_WRITE on a
+ *         read-only device; -EINVAL unknown flags, or the name stands for several namespaces
+ */
+int plx_blk_open(const char *name, unsigned int flags, struct plx_blk **blk);
+
+/** Close; stops first when it is started. Requests still lent are lost track of: poll them out
+ * before. @return 0 or the error of plx_blk_stop(), the device is closed in any case */
+int plx_blk_close(struct plx_blk *blk);
+
+/** The attached devices in order of attach. @return the one after prev, or the first for NULL */
+struct plx_blk *plx_blk_next(const struct plx_blk *prev);
+
+/** Fill info. @return 0 */
+int plx_blk_info_get(const struct plx_blk *blk, struct plx_blk_info *info);
+
+/**
+ * Set the number of queues; drops earlier queues. The device must not be started.
+ * @return 0; -EINVAL none or more than info.max_queues; -EBUSY started; -ENODEV removed
+ */
+int plx_blk_configure(struct plx_blk *blk, uint16_t nb_queues);
+
+/**
+ * Set up one queue. conf NULL: defaults.
+ * @return 0; -EINVAL no such queue, or depth over info.max_depth; -EBUSY started; -ENOMEM
+ */
+int plx_blkq_setup(struct plx_blk *blk, uint16_t qid, const struct plx_blkq_conf *conf);
+
+/**
+ * Start: queues are created on the device and their fast path opened. Drives plx_ctrl_poll()
+ * until done.
+ * @return 0; -EINVAL a configured queue was not set up; -ENODEV; -ETIMEDOUT; other device errors
+ */
+int plx_blk_start(struct plx_blk *blk);
+
+/**
+ * Stop: closes the fast paths, lets the device finish what is in flight for up to 5 s and takes
+ * the rest back as -ECANCELED. Owners need not help; they collect from plx_blkq_poll() as ever.
+ * @return 0; -ETIMEDOUT the device would not let go (it was disabled); -ENODEV removed
+ */
+int plx_blk_stop(struct plx_blk *blk);
+
+/**
+ * Reset the device (NVMe: the controller, so all its namespaces) and, when it was started, start
+ * it again. Requests in flight come back with -ECANCELED, or were sent again where that is safe.
+ * @return 0; -ENODEV; -ETIMEDOUT; -ENOTSUP
+ */
+int plx_blk_reset(struct plx_blk *blk);
+
+/** The same three, without waiting: @return 0 under way; then plx_blk_op_poll() */
+int plx_blk_start_begin(struct plx_blk *blk);
+int plx_blk_stop_begin(struct plx_blk *blk);
+int plx_blk_reset_begin(struct plx_blk *blk);
+/** @return -EINPROGRESS while plx_ctrl_poll() has work left on it; else the operation's result */
+int plx_blk_op_poll(struct plx_blk *blk);
+
+/**
+ * The queue for the fast path, valid until plx_blk_configure() or plx_blk_close().
+ * @return NULL when there is no such queue or it was not set up
+ */
+struct plx_blkq *plx_blk_queue_get_v1(const struct plx_blk *blk, uint16_t qid);
+#define plx_blk_queue_get plx_blk_queue_get_v1
+
+/** Counters of queue qid, or of all for qid UINT16_MAX. Any thread; each counter is consistent
+ * by itself. @return 0; -EINVAL no such queue */
+int plx_blk_stats_get(const struct plx_blk *blk, uint16_t qid, struct plx_blk_stats *stats);
+
+/** Fetch the oldest event. @return 1 stored, 0 none */
+int plx_blk_event_get(struct plx_blk *blk, struct plx_blk_event *ev);
+
+/**
+ * Run one NVMe admin command and wait for it, driving plx_ctrl_poll(). cmd->data may be any
+ * memory, up to 1 MiB (or the device's MDTS); cmd->status has the device's verdict.
+ * @return 0 the device answered (see cmd->status); -ENOTSUP not an NVMe device; -EINVAL; -ENODEV;
+ *         -ETIMEDOUT the command was aborted by a reset
+ */
+int plx_blk_nvme_admin(struct plx_blk *blk, struct plx_nvme_cmd *cmd);
+
+/** @return bytes of the data of a request with this many blocks */
+static inline size_t
+plx_blk_bytes(const struct plx_blk_info *info, uint32_t nblk)
+{
+	return (size_t)nblk * info->block_size;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PLX_BLK_DRV_H
+#define PLX_BLK_DRV_H
+/**
+ * @file
+ * The block device class: what a driver includes.
+ *
+ * A driver embeds struct plx_blk in its device and struct plx_drvq, first, in its queue. The
+ * class validates every control call once; drivers trust it. On the data path nothing stands
+ * between application and driver, so a driver's submit() starts each request with
+ * plx_drvq_plain(): true means one device command runs it. Everything else (bad requests,
+ * flush, splitting, bouncing) goes to plx_drvq_submit_slow(), which comes back through
+ * plx_drvq.issue with commands the device can run.
+ *
+ *	submit(): for each request:
+ *			plain and issue() took it, or plx_drvq_submit_slow() == 0, else stop
+ *		  ring once
+ *	poll():	  plx_drvq_pop() when dq->done is not empty; then for each completion
+ *			req = plx_drvq_resolve(dq, req); hand it out unless NULL
+ *		  plx_drvq_pump() when dq->split_active; ring once
+ *
+ * Takeover (blk_quiesce.c): control code swaps submit/poll for functions that refuse, issues
+ * membarrier(2), and waits until plx_blkq.busy is 0. From then on the owner can't be inside the
+ * driver, and control code may use the driver's queue functions itself; what completes goes to
+ * the done list, where the owner collects it.
+ */
+#include <rte_branch_prediction.h>
+#include <rte_spinlock.h>
+
+#include "plx_blk.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct plx_dev;
+struct plx_drvq;
+struct plx_split; /* blk_split.c */
+
+/** Control operations of a driver; all run under the control lock. */
+struct plx_blk_ops {
+	/**
+	 * Allocate a queue (memory only; the device learns of it in start). conf is complete: no
+	 * zeroes left. The driver sets dq->submit, dq->poll, dq->issue, and calls plx_drvq_init().
+	 * @return 0 or -errno
+	 */
+	int (*queue_setup)(struct plx_blk *blk, uint16_t qid, const struct plx_blkq_conf *conf,
+		struct plx_drvq **dq);
+	/** Free a stopped queue. */
+	void (*queue_release)(struct plx_blk *blk, struct plx_drvq *dq);
+	/**
+	 * Begin starting (create the queues on the device), stopping (queues are already taken
+	 * over: let the device finish, delete them, then finish what is left with
+	 * plx_drvq_finish(-ECANCELED)), or resetting.
+	 * @return 0 done, -EINPROGRESS: op_poll() follows, or -errno. stop and reset may be NULL
+	 */
+	int (*start)(struct plx_blk *blk);
+	int (*stop)(struct plx_blk *blk);
+	int (*reset)(struct plx_blk *blk);
+	/** Go on with the operation under way. @return 0, -EINPROGRESS or -errno */
+	int (*op_poll)(struct plx_blk *blk);
+	/** Begin an admin command; the same returns. NULL: not an NVMe device */
+	int (*nvme_admin)(struct plx_blk *blk, struct plx_nvme_cmd *cmd);
+};
+
+enum plx_blk_op_kind { PLX_CTL_NONE, PLX_CTL_START, PLX_CTL_STOP, PLX_CTL_RESET, PLX_CTL_ADMIN };
+
+#define PLX_BLK_EVENTS 16 /* a power of two */
+
+/** A block device. The driver fills ops, priv and info (but the name), then registers it. */
+struct plx_blk {
+	struct plx_blk_info info;
+	const struct plx_blk_ops *ops;
+	void *priv; /**< the driver's */
+	struct plx_dev *dev; /**< the attachment it came with */
+	/* below: the class's own */
+	struct plx_blk *next;
+	struct plx_drvq **queues;
+	unsigned int open_flags;
+	enum plx_blk_op_kind ctl;
+	int ctl_rc;
+	bool restart; /* start again when the reset under way has ended */
+	struct plx_nvme_cmd *admin;
+	struct plx_blk_event events[PLX_BLK_EVENTS];
+	uint32_t ev_head, ev_tail;
+	uint64_t ev_lost;
+	struct plx_blk_stats gone; /* counters of queues that were released */
+};
+
+/**
+ * A driver's queue: the class's part. The first cache line is what the application calls.
+ * Everything here but the done list belongs to the owner, or to whoever took the queue over.
+ */
+struct plx_drvq {
+	struct plx_blkq q;
+
+	/* read on every request */
+	uint32_t max_nblk[PLX_OP_MAX]; /**< blocks a command by operation; 0: never plain */
+	uint64_t nblocks;	       /**< device size; max_nblk is never larger */
+	uint32_t block_size;
+	uint32_t split_active; /**< requests being split; poll must call plx_drvq_pump() */
+
+	/* finished outside poll: bad requests, split parents, what control code completed */
+	struct plx_blk_req *done;  /**< linked by drv[1]; owner or, taken over, under lock */
+	struct plx_blk_req **done_tail;
+	rte_spinlock_t lock; /**< guards the done list while the queue is taken over */
+	int refuse;	     /**< while taken over: 0 park (submit takes none), else the status */
+	bool taken;
+
+	/* what the driver provides */
+	plx_blkq_submit_t submit;
+	plx_blkq_poll_t poll;
+	/**
+	 * Place one command for req, without ringing. req is within max_nblk and the device's
+	 * boundary, or a flush or PLX_OP_NVME.
+	 * @return 0; -EAGAIN no room; -EXDEV the data can't be reached in this shape: the class
+	 *         will slice and bounce it; other -errno: req is bad, the class finishes it
+	 */
+	int (*issue)(struct plx_drvq *dq, struct plx_blk_req *req);
+	/**
+	 * How many bytes from the start of these segments one command can move directly.
+	 * NULL: everything always fits. @return bytes, 0 to max
+	 */
+	size_t (*direct)(struct plx_drvq *dq, const struct plx_seg *segs, uint32_t nseg, size_t max);
+	struct plx_split *split; /**< NULL until first needed (devices without bounce) */
+
+	struct plx_blk_stats st __rte_cache_aligned;
+};
+
+/**
+ * Ready a queue's class part from the device's info and the open flags; called by the driver in
+ * queue_setup once dq->submit, poll, issue, direct are set.
+ * bounce_unit: bytes of each bounce buffer, 0 when the driver never returns -EXDEV.
+ * @return 0 or -ENOMEM
+ */
+int plx_drvq_init(struct plx_drvq *dq, struct plx_blk *blk, uint16_t qid,
+	const struct plx_blkq_conf *conf, size_t bounce_unit);
+/** Undo plx_drvq_init(). */
+void plx_drvq_fini(struct plx_drvq *dq);
+
+/** One command can run it, as far as range and length go; the data's shape is issue()'s. */
+static __rte_always_inline bool
+plx_drvq_plain(const struct plx_drvq *dq, const struct plx_blk_req *req)
+{
+	return req->op < PLX_OP_MAX && req->nblk - 1 < dq->max_nblk[req->op] &&
+	       req->lba <= dq->nblocks - req->nblk;
+}
+
+/**
+ * Take a request that is not plain, or that issue() refused with anything but -EAGAIN (why: its
+ * return; 0 when issue was not tried).
+ * @return 0 accepted: issued, being split, or finished with an error; -EAGAIN no room
+ */
+int plx_drvq_submit_slow(struct plx_drvq *dq, struct plx_blk_req *req, int why);
+
+/** Issue more of the requests being split. */
+void plx_drvq_pump(struct plx_drvq *dq);
+
+/** Private: a child of a split request is back. @return the parent when complete, else NULL */
+struct plx_blk_req *plx_drvq_child_done(struct plx_drvq *dq, struct plx_blk_req *child);
+
+/**
+ * A command's request is finished, its status set. @return what to hand to the application:
+ * req, the request it was a part of, or NULL when other parts are still out.
+ */
+static __rte_always_inline struct plx_blk_req *
+plx_drvq_resolve(struct plx_drvq *dq, struct plx_blk_req *req)
+{
+	if (likely(!(req->flags & PLX_IO_CHILD)))
+		return req;
+	return plx_drvq_child_done(dq, req);
+}
+
+/** Finish a request outside poll: onto the done list. Takes the lock when taken over. */
+void plx_drvq_finish(struct plx_drvq *dq, struct plx_blk_req *req, int status);
+
+/** Hand out from the done list, counting. @return how many */
+uint16_t plx_drvq_pop(struct plx_drvq *dq, struct plx_blk_req **reqs, uint16_t n);
+
+/** Finish every request being split that has no command out, and let the others end with
+ * status as soon as their last command is back. For a taken-over queue. */
+void plx_drvq_split_cancel(struct plx_drvq *dq, int status);
+
+/**
+ * Take a queue over from its owner. refuse: what submit does meanwhile: 0 takes nothing (park),
+ * a -errno accepts each request and finishes it so. Calling it again only changes refuse.
+ * @return 0; -ETIMEDOUT the owner is stuck inside a call for longer than 2 s
+ */
+int plx_drvq_takeover(struct plx_drvq *dq, int refuse);
+/** Give it back: opens the fast path. */
+void plx_drvq_giveback(struct plx_drvq *dq);
+
+/** Name (blk->info.name set by the driver) and list a device. @return 0; -EEXIST */
+int plx_blk_register(struct plx_blk *blk);
+/** Unlist; every queue is taken over with -ENODEV first. The struct may be freed after. */
+void plx_blk_unregister(struct plx_blk *blk);
+/** The device is gone: queues refuse with -ENODEV, state and event say so. The driver finishes
+ * what was in flight. Idempotent. */
+void plx_blk_removed(struct plx_blk *blk);
+/** Post an event; drops and counts when the application doesn't fetch. */
+void plx_blk_event_post(struct plx_blk *blk, enum plx_blk_event_type type, uint64_t value);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PLX_CTRL_H
+#define PLX_CTRL_H
+/**
+ * @file
+ * The control plane: one polled function and one lock for all of Pollux.
+ *
+ * Attach, reset, shutdown, reconnect, admin queues, sockets and deadlines are state machines
+ * that plx_ctrl_poll() drives. A reactor runs it as a poller, an embedder calls it from any one
+ * thread, a millisecond apart or less while an operation is under way; blocking control calls
+ * drive it themselves.
+ */
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Drive all control work once. Never blocks: when another thread is in the control plane, it
+ * returns at once. Any thread.
+ * @return how much was done; 0: nothing to do
+ */
+int plx_ctrl_poll(void);
+
+/** Take and leave the control lock (recursive). Control calls take it themselves. */
+void plx_ctrl_lock(void);
+void plx_ctrl_unlock(void);
+
+/** A piece of control work, embedded in its owner. */
+struct plx_ctrl_work {
+	/** @return >0 did something, 0 idle. May unregister itself or any other. */
+	int (*poll)(struct plx_ctrl_work *work);
+	struct plx_ctrl_work *next;
+	struct plx_ctrl_work **prev;
+};
+/** Add and remove work; under the control lock. Removing what isn't there is harmless. */
+void plx_ctrl_add(struct plx_ctrl_work *work);
+void plx_ctrl_del(struct plx_ctrl_work *work);
+
+/** A deadline on the TSC. */
+struct plx_deadline {
+	uint64_t tsc;
+};
+/** @return a deadline that many milliseconds from now */
+struct plx_deadline plx_deadline_in(uint32_t ms);
+/** @return 1 when it has passed */
+int plx_deadline_past(struct plx_deadline d);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

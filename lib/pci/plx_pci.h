@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PLX_PCI_H
+#define PLX_PCI_H
+/**
+ * @file
+ * A PCI function on top of a VFIO device: identity, capabilities, command register, MSI-X.
+ * Under the control lock; polled like lib/vfio.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "plx_pt.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct plx_vfio_dev;
+
+#define PLX_PCI_ANY 0xffffffffu
+
+/** What a driver binds to. */
+struct plx_pci_id {
+	uint32_t vendor, device; /**< PLX_PCI_ANY */
+	uint32_t class_code;	 /**< 24 bits, PLX_PCI_ANY */
+};
+
+/** A PCI function. Read-only to users. */
+struct plx_pci {
+	struct plx_vfio_dev *vfio;
+	uint16_t vendor, device, subvendor, subdevice;
+	uint32_t class_code; /**< 24 bits: class, subclass, interface */
+	uint8_t revision;
+	uint8_t cap_msix, cap_pcie, cap_pm; /**< config offsets, 0: absent */
+	uint16_t msix_count;		    /**< vectors */
+	uint8_t msix_bar, pba_bar;
+	uint32_t msix_off, pba_off;
+	/* private */
+	struct plx_pt pt;
+	int rc;
+	uint8_t cfg[256];
+	uint16_t val16;
+	uint8_t pos, hops;
+	bool want;
+};
+
+/** Begin reading config space; then plx_pci_poll(). pci is zeroed by the caller but for vfio.
+ * @return 0 or -EINPROGRESS or -errno: -ENODEV all ones, -EPROTO a header that isn't type 0 or a
+ *         capability list with a loop */
+int plx_pci_probe(struct plx_pci *pci);
+
+/** Set memory space, bus master and INTx-disable in the command register (0x406), or, off, clear
+ * bus master. @return as plx_vfio_region_write() */
+int plx_pci_enable(struct plx_pci *pci, bool on);
+
+/** Set or clear MSI-X enable in its capability. @return the same; -ENOTSUP no MSI-X */
+int plx_pci_msix_enable(struct plx_pci *pci, bool on);
+
+/** Continue whichever is under way. @return 0, -EINPROGRESS, -errno */
+int plx_pci_poll(struct plx_pci *pci);
+
+/** @return whether the id list (ended by vendor 0) has this function */
+bool plx_pci_match(const struct plx_pci *pci, const struct plx_pci_id *ids);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

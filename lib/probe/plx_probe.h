@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PLX_PROBE_H
+#define PLX_PROBE_H
+/**
+ * @file
+ * Device strings: attach and detach.
+ *
+ *	ram:size=1G[,block=4096][,name=r0]	null:size=1G
+ *	vfio-user:/path/sock			soft-nvme:size=1G
+ *
+ * What stands before the first ':' names the driver or the transport. A first part without '='
+ * is the address (a path or PCI address); "name=" names the attachment, else it is the driver's
+ * name and a number. Unknown keys are refused with the list of the known ones.
+ */
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct plx_dev; /**< an attachment: a device, or a controller with several */
+
+/**
+ * Attach a device and wait for it, driving plx_ctrl_poll(). Any thread.
+ * @param str  a device string
+ * @param dev  out, may be NULL
+ * @return 0; one line was logged for: -EINVAL malformed (what, and what would be right);
+ *         -ENOENT no such driver, file or device; -EEXIST the name is taken; -EBUSY in use, by
+ *         whom; -ECONNREFUSED; -EACCES; -ENODEV no driver for what was found; -ETIMEDOUT;
+ *         -ENOTSUP in a secondary process
+ */
+int plx_attach(const char *str, struct plx_dev **dev);
+
+/** Begin attaching. @return 0: plx_attach_poll() follows; or an error as above */
+int plx_attach_start(const char *str, struct plx_dev **dev);
+/** @return -EINPROGRESS while plx_ctrl_poll() has work on it, 0 attached, or its error: the
+ * attachment is gone then */
+int plx_attach_poll(struct plx_dev *dev);
+
+/**
+ * Detach: closes its block devices, shuts the device down in an orderly way, frees everything.
+ * Drives plx_ctrl_poll(). No queue may be used afterwards.
+ * @return 0, or the error met on the way; it is detached in any case
+ */
+int plx_detach(struct plx_dev *dev);
+/** Detach everything, in reverse order. @return 0 or the first error */
+int plx_detach_all(void);
+
+/** @return the attachment of that name, or NULL */
+struct plx_dev *plx_dev_find(const char *name);
+/** @return its name */
+const char *plx_dev_name(const struct plx_dev *dev);
+/** Attachments in order of attach. @return the next, the first for NULL */
+struct plx_dev *plx_dev_next(const struct plx_dev *prev);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PLX_PROBE_DRV_H
+#define PLX_PROBE_DRV_H
+/**
+ * @file
+ * Device strings: what a driver includes to be found.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_kvargs.h>
+
+#include "plx_pci.h"
+#include "plx_probe.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PLX_DEV_NAME_MAX 48
+
+/** An attachment, as its driver sees it. */
+struct plx_dev {
+	char name[PLX_DEV_NAME_MAX];
+	char *str;			/**< the device string */
+	const char *addr;		/**< its address part ("/path/sock"), or "" */
+	struct rte_kvargs *args;	/**< its key=value part; "name" is stripped; never NULL */
+	const struct plx_driver *drv;
+	void *priv;			/**< the driver's */
+	struct plx_pci *pci;		/**< PCI drivers: the probed function; freed after detach */
+	/* private to lib/probe */
+	struct plx_dev *next;
+	struct plx_vfio_dev *vfio;
+	struct plx_pt pt;
+	int state, rc;
+};
+
+/** A driver. All functions run under the control lock. */
+struct plx_driver {
+	const char *name; /**< of the driver, and the prefix of its device strings unless pci_ids */
+	const char *help; /**< one line: the device string with its keys */
+	const char *const *keys; /**< accepted keys, ended by NULL */
+	const struct plx_pci_id *pci_ids; /**< binds PCI functions; ended by vendor 0 */
+	/**
+	 * Begin attaching: validate args, allocate, set dev->priv. @return 0 attached (devices are
+	 * registered), -EINPROGRESS: poll() follows, or -errno with one line logged and nothing
+	 * left behind.
+	 */
+	int (*attach)(struct plx_dev *dev);
+	/**
+	 * Drive it. While attaching or detaching: @return -EINPROGRESS, 0 done, or -errno (failed
+	 * attach: everything is freed). Afterwards housekeeping: @return >0 did something, 0 idle.
+	 */
+	int (*poll)(struct plx_dev *dev);
+	/**
+	 * Begin detaching; its block devices are closed. @return 0 done and freed; -EINPROGRESS;
+	 * -errno done, with an error
+	 */
+	int (*detach)(struct plx_dev *dev);
+};
+
+/** Register a driver that is not part of the library; it must outlive all. @return 0; -EEXIST */
+int plx_driver_register(const struct plx_driver *drv);
+/** Built-in and registered drivers, in order. @return the next, the first for NULL */
+const struct plx_driver *plx_driver_next(const struct plx_driver *prev);
+/** Built-in drivers, ended by NULL: generated from the build's options. */
+extern const struct plx_driver *const plx_builtin_drivers[];
+
+/** Parse a size: digits with K, M, G, T (powers of 1024), optional 'i' and 'B'.
+ * @return 0; -EINVAL; -ERANGE */
+int plx_parse_size(const char *s, uint64_t *out);
+/** Argument access: value of a key or def when absent; on a bad value one line is logged.
+ * @return 0; -EINVAL */
+int plx_arg_size(const struct plx_dev *dev, const char *key, uint64_t def, uint64_t *out);
+int plx_arg_u32(const struct plx_dev *dev, const char *key, uint32_t min, uint32_t max,
+	uint32_t def, uint32_t *out);
+int plx_arg_bool(const struct plx_dev *dev, const char *key, bool def, bool *out);
+const char *plx_arg_str(const struct plx_dev *dev, const char *key);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

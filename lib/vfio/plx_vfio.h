@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PLX_VFIO_H
+#define PLX_VFIO_H
+/**
+ * @file
+ * The VFIO device interface: what drivers sit on, whoever provides the device - the kernel or a
+ * vfio-user server. Names, indexes and flags are those of linux/vfio.h.
+ *
+ * Operations that may need an answer from elsewhere return -EINPROGRESS; then plx_vfio_poll()
+ * gives their outcome. One operation at a time on a device (-EBUSY). All calls are made under
+ * the control lock, except plx_vfio_region_post() and reads of `lost`.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct plx_mem_domain;
+struct plx_vfio_dev;
+struct plx_vfio_ops;
+
+#define PLX_VFIO_REGIONS 9  /**< VFIO_PCI_NUM_REGIONS */
+#define PLX_VFIO_IRQS 5	    /**< VFIO_PCI_NUM_IRQS */
+#define PLX_VFIO_AREAS 8    /**< mappable areas of a region that are kept */
+
+/** A part of a region that is mapped into this process. */
+struct plx_vfio_area {
+	uint64_t off, size; /**< inside the region */
+	void *va;
+};
+struct plx_vfio_region {
+	uint64_t size;
+	uint32_t flags; /**< VFIO_REGION_INFO_FLAG_READ, _WRITE, _MMAP */
+	uint32_t nb_areas;
+	struct plx_vfio_area areas[PLX_VFIO_AREAS];
+	bool shmem; /**< areas are ordinary memory that the other side polls: a store costs nothing */
+};
+struct plx_vfio_irq {
+	uint32_t flags, count;
+};
+
+/** An open device. Read-only to users. */
+struct plx_vfio_dev {
+	const struct plx_vfio_ops *ops;
+	struct plx_mem_domain *domain; /**< where its DMA goes */
+	char name[128];		       /**< for messages: "vfio-user:/run/x", "0000:01:00.0" */
+	uint32_t flags;		       /**< VFIO_DEVICE_FLAGS_RESET, _PCI */
+	int numa_node;
+	struct plx_vfio_region regions[PLX_VFIO_REGIONS];
+	struct plx_vfio_irq irqs[PLX_VFIO_IRQS];
+	int lost; /**< 0, or why the device can't be reached any more (-errno); atomic */
+};
+
+/** Options of the vfio-user client. */
+struct plx_vfio_user_conf {
+	uint32_t timeout_ms; /**< bound of connecting and of each message, 0: 10 s */
+};
+
+/**
+ * Begin opening a device served by vfio-user (protocol version 0.x): connect, negotiate, read
+ * info, regions (mapping what is mappable) and interrupts, create the domain. plx_vfio_poll()
+ * ends with 0 when the device is usable, else with an error that was logged with its way out.
+ * @param path  UNIX socket, or a directory that holds it under the name "cntrl"
+ * @return 0; -ENAMETOOLONG; -ENOENT; -ECONNREFUSED nobody serves it; -ENOMEM
+ */
+int plx_vfio_user_open(
+	const char *path, const struct plx_vfio_user_conf *conf, struct plx_vfio_dev **dev);
+
+/**
+ * Go on with the operation under way and serve the other side's requests (a vfio-user server
+ * may read and write memory by message). Also to be called when none is under way.
+ * @return -EINPROGRESS; the operation's result, once; 0 when there is none;
+ *         -ENODEV the device is lost
+ */
+int plx_vfio_poll(struct plx_vfio_dev *dev);
+
+/**
+ * Read or write a region, config space included (region VFIO_PCI_CONFIG_REGION_INDEX), at the
+ * access size the register wants: 1, 2, 4, 8 bytes, or more for plain memory. buf of a read
+ * must live until the end of the operation.
+ * @return 0; -EINPROGRESS; -EINVAL outside the region; -EBUSY; -ENODEV lost; -EIO refused
+ */
+int plx_vfio_region_read(
+	struct plx_vfio_dev *dev, unsigned int region, uint64_t off, void *buf, uint32_t len);
+int plx_vfio_region_write(
+	struct plx_vfio_dev *dev, unsigned int region, uint64_t off, const void *buf, uint32_t len);
+
+/** Write 4 bytes without waiting or learning the outcome, any thread: a doorbell that isn't
+ * mapped. */
+void plx_vfio_region_post(struct plx_vfio_dev *dev, unsigned int region, uint64_t off, uint32_t v);
+
+/** @return the address of [off, off + len) of a region if all of it is mapped, else NULL */
+void *plx_vfio_region_ptr(
+	const struct plx_vfio_dev *dev, unsigned int region, uint64_t off, uint64_t len);
+
+/**
+ * Wire eventfds to vectors [start, start + n) of an interrupt index; fd -1 unwires one, n 0
+ * disables the index.
+ * @return 0; -EINPROGRESS; -EINVAL no such vectors; -ENOSPC the host has fewer
+ */
+int plx_vfio_irq_set(
+	struct plx_vfio_dev *dev, unsigned int index, unsigned int start, const int *fds, unsigned int n);
+
+/** Function-level reset. @return 0; -EINPROGRESS; -ENOTSUP */
+int plx_vfio_reset(struct plx_vfio_dev *dev);
+
+/** Close at once, destroying the domain; the device can't reach memory afterwards (vfio-user: as
+ * far as the server keeps the protocol). NULL is harmless. */
+void plx_vfio_close(struct plx_vfio_dev *dev);
+
+/** A provider of devices. Validation is done by the calls above. */
+struct plx_vfio_ops {
+	const char *name;
+	int (*poll)(struct plx_vfio_dev *dev);
+	int (*region_read)(struct plx_vfio_dev *, unsigned int, uint64_t, void *, uint32_t);
+	int (*region_write)(struct plx_vfio_dev *, unsigned int, uint64_t, const void *, uint32_t);
+	void (*region_post)(struct plx_vfio_dev *, unsigned int, uint64_t, uint32_t);
+	int (*irq_set)(struct plx_vfio_dev *, unsigned int, unsigned int, const int *, unsigned int);
+	int (*reset)(struct plx_vfio_dev *);
+	void (*close)(struct plx_vfio_dev *);
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

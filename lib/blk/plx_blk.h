@@ -26,6 +26,13 @@
  *  - A bad request is accepted and comes back from poll with its status. Every accepted request
  *    comes back exactly once: with 0, with an error, or with -ECANCELED (stop, reset) or -ENODEV
  *    (removal).
+ *    Its status then says: -EINVAL malformed (no such operation, 0 blocks, segments that don't
+ *    add up to nblk * block_size, NULL data); -ERANGE beyond the end; -EOPNOTSUPP the device
+ *    can't; -EROFS opened read-only; -EMSGSIZE a compare, or a request with ext, past what one
+ *    command takes; -EILSEQ compare: different; -EBADMSG protection information is wrong;
+ *    -ENODATA the medium can't give it back; -ENOSPC; -EIO other device errors; -ETIMEDOUT;
+ *    -ECANCELED by stop or reset; -ESHUTDOWN submitted to a stopped queue; -ENODEV the device
+ *    is gone. A request that took several commands has the error of its lowest failed block.
  *  - No order is promised between requests, neither in execution nor in completion.
  *  - A flush covers every write, on any queue of the device, that poll gave back before the
  *    flush was submitted.
@@ -42,7 +49,8 @@
  *    come back from poll as usual.
  *
  * Control calls (everything but submit and poll): any thread; they take one process-wide control
- * lock. None may be called from inside a driver's or a reactor's callback of this library unless it says so.
+ * lock. None may be called from inside a driver's or a reactor's callback of this library unless it
+ * says so.
  */
 #include <assert.h>
 #include <stdbool.h>
@@ -64,11 +72,12 @@ enum plx_blk_op {
 	PLX_OP_DISCARD,      /**< range; content is undefined afterwards */
 	PLX_OP_COMPARE,      /**< memory against device; -EILSEQ when they differ */
 	PLX_OP_VERIFY,       /**< the device reads and checks, no data moves */
-	PLX_OP_NVME,         /**< one NVMe I/O command from ext->nvme (devices with PLX_BLK_CAP_NVME) */
+	PLX_OP_NVME, /**< one NVMe I/O command from ext->nvme (devices with PLX_BLK_CAP_NVME) */
 	PLX_OP_MAX
 };
 
-/** Request flags. Bits 0-3 are the application's, 4-7 are set on the way back. */
+/** Request flags. Bits 0-3 are the application's, 4-7 are set on the way back and must be 0 at
+ * submit. */
 enum plx_blk_req_flag {
 	PLX_IO_FUA = 1 << 0,       /**< write: on stable media before completion */
 	PLX_IO_UNMAP = 1 << 1,     /**< write zeroes: may deallocate */
@@ -94,10 +103,10 @@ struct plx_nvme_cmd {
 
 /** What does not fit the hot line; lives as long as the request. */
 struct plx_blk_ext {
-	void *meta;       /**< separate metadata, nblk * info.meta_size bytes; NULL for none */
-	uint32_t pi_ref;  /**< initial reference tag */
-	uint16_t pi_app;  /**< application tag */
-	uint16_t pi_mask; /**< application tag mask */
+	void *meta;        /**< separate metadata, nblk * info.meta_size bytes; NULL for none */
+	uint32_t pi_ref;   /**< initial reference tag */
+	uint16_t pi_app;   /**< application tag */
+	uint16_t pi_mask;  /**< application tag mask */
 	uint16_t pi_flags; /**< PRINFO bits 29:26 of command dword 12, shifted to 3:0 */
 	struct plx_nvme_cmd *nvme; /**< PLX_OP_NVME */
 };
@@ -199,10 +208,10 @@ enum plx_blk_cap {
 	PLX_BLK_CAP_DISCARD = 1 << 3,
 	PLX_BLK_CAP_COMPARE = 1 << 4,
 	PLX_BLK_CAP_VERIFY = 1 << 5,
-	PLX_BLK_CAP_NVME = 1 << 6,    /**< PLX_OP_NVME and plx_blk_nvme_admin() */
-	PLX_BLK_CAP_SGL = 1 << 7,     /**< byte-granular segments without a bounce */
-	PLX_BLK_CAP_NODATA = 1 << 8,  /**< keeps no data: reads return anything (null) */
-	PLX_BLK_CAP_VOLATILE = 1 << 9, /**< loses its data when detached */
+	PLX_BLK_CAP_NVME = 1 << 6,      /**< PLX_OP_NVME and plx_blk_nvme_admin() */
+	PLX_BLK_CAP_SGL = 1 << 7,       /**< byte-granular segments without a bounce */
+	PLX_BLK_CAP_NODATA = 1 << 8,    /**< keeps no data: reads return anything (null) */
+	PLX_BLK_CAP_VOLATILE = 1 << 9,  /**< loses its data when detached */
 	PLX_BLK_CAP_SOFTWARE = 1 << 10, /**< nothing outside this process or its peer is written */
 	PLX_BLK_CAP_RDONLY = 1 << 11,
 };
@@ -221,51 +230,54 @@ enum plx_blk_state {
 
 /** What a device is and can do. */
 struct plx_blk_info {
-	char name[PLX_BLK_NAME_MAX];   /**< "r0", "nvme0/n1" */
-	char driver[16];               /**< "nvme", "ram" */
+	char name[PLX_BLK_NAME_MAX]; /**< "r0", "nvme0/n1" */
+	char driver[16];             /**< "nvme", "ram" */
 	char model[48], serial[24], firmware[12];
-	uint8_t nguid[16];             /**< identity; all zero when the device has none */
-	uint64_t nblocks;              /**< size in blocks */
-	uint32_t block_size;           /**< bytes, power of two, 512 or more, without metadata */
-	uint32_t phys_block_size;      /**< bytes: writes of this size avoid read-modify-write */
-	uint32_t meta_size;            /**< metadata bytes a block, 0 for none */
-	uint32_t caps;                 /**< enum plx_blk_cap */
-	uint32_t max_nblk;             /**< blocks in one device command; larger requests are split */
-	uint32_t max_segs;             /**< segments in one device command */
-	uint32_t boundary_nblk;        /**< commands don't cross multiples of it; 0 for none */
-	uint32_t atomic_nblk;          /**< blocks written atomically, also over power failure */
-	uint32_t max_zeroes_nblk;      /**< blocks in one write-zeroes command */
-	uint32_t max_discard_nblk;     /**< blocks in one discard command */
+	uint8_t nguid[16];         /**< identity; all zero when the device has none */
+	uint64_t nblocks;          /**< size in blocks */
+	uint32_t block_size;       /**< bytes, power of two, 512 or more, without metadata */
+	uint32_t phys_block_size;  /**< bytes: writes of this size avoid read-modify-write */
+	uint32_t meta_size;        /**< metadata bytes a block, 0 for none */
+	uint32_t caps;             /**< enum plx_blk_cap */
+	uint32_t max_nblk;         /**< blocks in one device command; larger requests are split */
+	uint32_t max_segs;         /**< segments in one device command */
+	uint32_t boundary_nblk;    /**< commands don't cross multiples of it; 0 for none */
+	uint32_t atomic_nblk;      /**< blocks written atomically, also over power failure */
+	uint32_t max_zeroes_nblk;  /**< blocks in one write-zeroes command */
+	uint32_t max_discard_nblk; /**< blocks in one discard command */
 	uint16_t max_queues;
-	uint16_t max_depth;            /**< requests in flight a queue */
-	uint16_t nb_queues;            /**< as configured */
-	int16_t numa_node;             /**< SOCKET_ID_ANY when unknown */
+	uint16_t max_depth; /**< requests in flight a queue */
+	uint16_t nb_queues; /**< as configured */
+	int16_t numa_node;  /**< SOCKET_ID_ANY when unknown */
 	enum plx_blk_state state;
 };
 
 /** Counters of a queue; of a device, the sum over its queues. They only grow. */
 struct plx_blk_stats {
 	uint64_t ops[PLX_OP_MAX];    /**< requests accepted, by operation */
-	uint64_t blocks[PLX_OP_MAX]; /**< blocks of them */
+	uint64_t blocks[PLX_OP_MAX]; /**< blocks of them, as far as they were in range */
+	uint64_t unknown;            /**< requests accepted with an operation that there is not */
 	uint64_t completed;          /**< requests given back */
 	uint64_t errors;             /**< of these, with a status other than 0 */
 	uint64_t doorbells;          /**< times the device was rung */
 	uint64_t polls, empty_polls;
-	uint64_t split;     /**< requests that took more than one command */
-	uint64_t bounced;   /**< commands whose data went through a bounce buffer */
-	uint64_t retried;   /**< commands sent again by the driver */
+	uint64_t split;      /**< requests that took more than one command */
+	uint64_t bounced;    /**< commands whose data went through a bounce buffer */
+	uint64_t retried;    /**< commands sent again by the driver */
 	uint64_t bad_device; /**< completions that made no sense and were dropped */
 };
 
 /** Open flags. */
 enum plx_blk_open_flag {
-	PLX_BLK_O_WRITE = 1 << 0, /**< else writes, discards and compares-and-writes end with -EROFS */
+	PLX_BLK_O_WRITE = 1 << 0, /**< else writes, write zeroes, discards, NVMe commands that
+				     may write, and admin commands that send data or change
+				     state end with -EROFS */
 };
 
 /** How a queue is set up; all zero gives the defaults. */
 struct plx_blkq_conf {
-	uint16_t depth;  /**< requests in flight; 0: 128, or what the device has */
-	int16_t socket;  /**< NUMA node of its memory, SOCKET_ID_ANY (-1): the device's */
+	uint16_t depth; /**< requests in flight; 0: 128, or what the device has */
+	int16_t socket; /**< NUMA node of its memory, SOCKET_ID_ANY (-1): the device's */
 };
 
 /** What happened to a device. */
@@ -298,7 +310,8 @@ int plx_blk_open(const char *name, unsigned int flags, struct plx_blk **blk);
  * before. @return 0 or the error of plx_blk_stop(), the device is closed in any case */
 int plx_blk_close(struct plx_blk *blk);
 
-/** The attached devices in order of attach. @return the one after prev, or the first for NULL */
+/** The attached devices in order of attach, open or not; a device is good until it is detached.
+ * @return the one after prev, or the first for NULL */
 struct plx_blk *plx_blk_next(const struct plx_blk *prev);
 
 /** Fill info. @return 0 */
@@ -306,38 +319,44 @@ int plx_blk_info_get(const struct plx_blk *blk, struct plx_blk_info *info);
 
 /**
  * Set the number of queues; drops earlier queues. The device must not be started.
- * @return 0; -EINVAL none or more than info.max_queues; -EBUSY started; -ENODEV removed
+ * @return 0; -EINVAL none or more than info.max_queues, or not open; -EBUSY started, or an
+ *         operation is under way; -ENODEV removed; -ENOMEM
  */
 int plx_blk_configure(struct plx_blk *blk, uint16_t nb_queues);
 
 /**
  * Set up one queue. conf NULL: defaults.
- * @return 0; -EINVAL no such queue, or depth over info.max_depth; -EBUSY started; -ENOMEM
+ * @return 0; -EINVAL no such queue, or depth over info.max_depth; -EBUSY started, or an operation
+ *         is under way; -ENODEV removed; -ENOMEM
  */
 int plx_blkq_setup(struct plx_blk *blk, uint16_t qid, const struct plx_blkq_conf *conf);
 
 /**
  * Start: queues are created on the device and their fast path opened. Drives plx_ctrl_poll()
  * until done.
- * @return 0; -EINVAL a configured queue was not set up; -ENODEV; -ETIMEDOUT; other device errors
+ * @return 0, also when it is started already; -EINVAL not configured, or a configured queue was
+ *         not set up; -ENODEV; -ETIMEDOUT; other device errors
  */
 int plx_blk_start(struct plx_blk *blk);
 
 /**
  * Stop: closes the fast paths, lets the device finish what is in flight for up to 5 s and takes
  * the rest back as -ECANCELED. Owners need not help; they collect from plx_blkq_poll() as ever.
- * @return 0; -ETIMEDOUT the device would not let go (it was disabled); -ENODEV removed
+ * @return 0, also when it isn't started; -ETIMEDOUT the device would not let go (it was
+ *         disabled), or an owner is stuck inside a call (nothing was changed); -ENODEV removed
  */
 int plx_blk_stop(struct plx_blk *blk);
 
 /**
  * Reset the device (NVMe: the controller, so all its namespaces) and, when it was started, start
  * it again. Requests in flight come back with -ECANCELED, or were sent again where that is safe.
- * @return 0; -ENODEV; -ETIMEDOUT; -ENOTSUP
+ * Meanwhile submit takes nothing. When it fails, a started device ends up stopped.
+ * @return 0; -EINVAL not open; -ENODEV; -ETIMEDOUT; -ENOTSUP
  */
 int plx_blk_reset(struct plx_blk *blk);
 
-/** The same three, without waiting: @return 0 under way; then plx_blk_op_poll() */
+/** The same three, without waiting: @return 0 under way, then plx_blk_op_poll(); -EBUSY another
+ * operation is under way (the waiting calls wait for it); or an error as above */
 int plx_blk_start_begin(struct plx_blk *blk);
 int plx_blk_stop_begin(struct plx_blk *blk);
 int plx_blk_reset_begin(struct plx_blk *blk);
@@ -361,7 +380,8 @@ int plx_blk_event_get(struct plx_blk *blk, struct plx_blk_event *ev);
 /**
  * Run one NVMe admin command and wait for it, driving plx_ctrl_poll(). cmd->data may be any
  * memory, up to 1 MiB (or the device's MDTS); cmd->status has the device's verdict.
- * @return 0 the device answered (see cmd->status); -ENOTSUP not an NVMe device; -EINVAL; -ENODEV;
+ * @return 0 the device answered (see cmd->status); -ENOTSUP not an NVMe device; -EINVAL not open;
+ *         -EROFS not opened for writing and not a command that only reads; -ENODEV;
  *         -ETIMEDOUT the command was aborted by a reset
  */
 int plx_blk_nvme_admin(struct plx_blk *blk, struct plx_nvme_cmd *cmd);

@@ -14,10 +14,10 @@
  *
  *	submit(): for each request:
  *			plain and issue() took it, or plx_drvq_submit_slow() == 0, else stop
- *		  ring once
+ *		  ring once; plx_drvq_count_submit()
  *	poll():	  plx_drvq_pop() when dq->done is not empty; then for each completion
  *			req = plx_drvq_resolve(dq, req); hand it out unless NULL
- *		  plx_drvq_pump() when dq->split_active; ring once
+ *		  plx_drvq_pump() when dq->split_active, ring once; plx_drvq_count_poll()
  *
  * Takeover (blk_quiesce.c): control code swaps submit/poll for functions that refuse, issues
  * membarrier(2), and waits until plx_blkq.busy is 0. From then on the owner can't be inside the
@@ -51,13 +51,16 @@ struct plx_blk_ops {
 	/**
 	 * Begin starting (create the queues on the device), stopping (queues are already taken
 	 * over: let the device finish, delete them, then finish what is left with
-	 * plx_drvq_finish(-ECANCELED)), or resetting.
-	 * @return 0 done, -EINPROGRESS: op_poll() follows, or -errno. stop and reset may be NULL
+	 * plx_drvq_finish(-ECANCELED)), or resetting (queues are parked; started or not).
+	 * A reset of a started device is followed by start().
+	 * @return 0 done, -EINPROGRESS: op_poll() follows, or -errno. start, stop, reset may be
+	 *         NULL: nothing to do; reset: -ENOTSUP
 	 */
 	int (*start)(struct plx_blk *blk);
 	int (*stop)(struct plx_blk *blk);
 	int (*reset)(struct plx_blk *blk);
-	/** Go on with the operation under way. @return 0, -EINPROGRESS or -errno */
+	/** Go on with the operation under way. @return 0, -EINPROGRESS or -errno, once. NULL when
+	 * none of the others returns -EINPROGRESS */
 	int (*op_poll)(struct plx_blk *blk);
 	/** Begin an admin command; the same returns. NULL: not an NVMe device */
 	int (*nvme_admin)(struct plx_blk *blk, struct plx_nvme_cmd *cmd);
@@ -71,7 +74,7 @@ enum plx_blk_op_kind { PLX_CTL_NONE, PLX_CTL_START, PLX_CTL_STOP, PLX_CTL_RESET,
 struct plx_blk {
 	struct plx_blk_info info;
 	const struct plx_blk_ops *ops;
-	void *priv; /**< the driver's */
+	void *priv;          /**< the driver's */
 	struct plx_dev *dev; /**< the attachment it came with */
 	/* below: the class's own */
 	struct plx_blk *next;
@@ -80,7 +83,7 @@ struct plx_blk {
 	enum plx_blk_op_kind ctl;
 	int ctl_rc;
 	bool restart; /* start again when the reset under way has ended */
-	struct plx_nvme_cmd *admin;
+	bool held;    /* a blocking call will collect ctl_rc: no other may begin */
 	struct plx_blk_event events[PLX_BLK_EVENTS];
 	uint32_t ev_head, ev_tail;
 	uint64_t ev_lost;
@@ -95,34 +98,37 @@ struct plx_drvq {
 	struct plx_blkq q;
 
 	/* read on every request */
-	uint32_t max_nblk[PLX_OP_MAX]; /**< blocks a command by operation; 0: never plain */
-	uint64_t nblocks;	       /**< device size; max_nblk is never larger */
+	uint32_t max_nblk[PLX_OP_MAX]; /**< plain up to this many blocks; 0: never plain */
+	uint64_t nblocks;              /**< device size; max_nblk is never larger */
 	uint32_t block_size;
-	uint32_t split_active; /**< requests being split; poll must call plx_drvq_pump() */
+	uint32_t split_active; /**< requests with parts to issue: poll must call plx_drvq_pump() */
 
 	/* finished outside poll: bad requests, split parents, what control code completed */
-	struct plx_blk_req *done;  /**< linked by drv[1]; owner or, taken over, under lock */
+	struct plx_blk_req *done; /**< linked by drv[1]; owner or, taken over, under lock */
 	struct plx_blk_req **done_tail;
 	rte_spinlock_t lock; /**< guards the done list while the queue is taken over */
-	int refuse;	     /**< while taken over: 0 park (submit takes none), else the status */
+	int refuse;          /**< while taken over: 0 park (submit takes none), else the status */
 	bool taken;
 
 	/* what the driver provides */
 	plx_blkq_submit_t submit;
 	plx_blkq_poll_t poll;
 	/**
-	 * Place one command for req, without ringing. req is within max_nblk and the device's
-	 * boundary, or a flush or PLX_OP_NVME.
+	 * Place one command for req, without ringing. req is within the device's limits in blocks
+	 * (info.max_nblk etc.) and its boundary, or a flush or PLX_OP_NVME. It may have any number
+	 * of segments, adding up to anything, and NULL data.
 	 * @return 0; -EAGAIN no room; -EXDEV the data can't be reached in this shape: the class
-	 *         will slice and bounce it; other -errno: req is bad, the class finishes it
+	 *         will slice and bounce it; -EINVAL the segments don't add up, or NULL data;
+	 *         other -errno: req is bad. The class finishes it with that
 	 */
 	int (*issue)(struct plx_drvq *dq, struct plx_blk_req *req);
 	/**
 	 * How many bytes from the start of these segments one command can move directly.
 	 * NULL: everything always fits. @return bytes, 0 to max
 	 */
-	size_t (*direct)(struct plx_drvq *dq, const struct plx_seg *segs, uint32_t nseg, size_t max);
-	struct plx_split *split; /**< NULL until first needed (devices without bounce) */
+	size_t (*direct)(
+		struct plx_drvq *dq, const struct plx_seg *segs, uint32_t nseg, size_t max);
+	struct plx_split *split; /**< the class's: requests being split */
 
 	struct plx_blk_stats st __rte_cache_aligned;
 };
@@ -171,14 +177,22 @@ plx_drvq_resolve(struct plx_drvq *dq, struct plx_blk_req *req)
 	return plx_drvq_child_done(dq, req);
 }
 
-/** Finish a request outside poll: onto the done list. Takes the lock when taken over. */
+/**
+ * Finish a request, or a part of one (status is then the part's), outside poll: onto the done
+ * list, which poll hands out and counts. Takes the lock when taken over.
+ */
 void plx_drvq_finish(struct plx_drvq *dq, struct plx_blk_req *req, int status);
 
-/** Hand out from the done list, counting. @return how many */
+/** Hand out from the done list; plx_drvq_count_poll() wants to know how many. @return how many */
 uint16_t plx_drvq_pop(struct plx_drvq *dq, struct plx_blk_req **reqs, uint16_t n);
 
-/** Finish every request being split that has no command out, and let the others end with
- * status as soon as their last command is back. For a taken-over queue. */
+/**
+ * Cancel the requests being split that have parts left to issue: those with no command out are
+ * finished with status, the others end with it (or with the error of an earlier part) as soon as
+ * their last command is back. Requests whose commands are all out are left to them. For a
+ * taken-over queue; the class does it at stop and removal, a driver at a reset that it does not
+ * resend after.
+ */
 void plx_drvq_split_cancel(struct plx_drvq *dq, int status);
 
 /**
@@ -190,13 +204,83 @@ int plx_drvq_takeover(struct plx_drvq *dq, int refuse);
 /** Give it back: opens the fast path. */
 void plx_drvq_giveback(struct plx_drvq *dq);
 
-/** Name (blk->info.name set by the driver) and list a device. @return 0; -EEXIST */
+/** Add to a counter that only this thread writes and others read. */
+static __rte_always_inline void
+plx_stat_add(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+/** Count n requests of one operation and their blocks, accepted without the slow path (which
+ * counts for itself). Fast drivers gather a burst in locals first. */
+static __rte_always_inline void
+plx_drvq_count_ops(struct plx_drvq *dq, uint8_t op, uint64_t n, uint64_t blocks)
+{
+	plx_stat_add(&dq->st.ops[op], n);
+	plx_stat_add(&dq->st.blocks[op], blocks);
+}
+
+/** The end of submit(): n requests were accepted, by whichever path. @return n */
+static __rte_always_inline uint16_t
+plx_drvq_count_submit(struct plx_drvq *dq, uint16_t n)
+{
+	dq->q.inflight += n;
+	return n;
+}
+
+/**
+ * The end of poll(): popped requests came from plx_drvq_pop(), n others were handed out, errors
+ * of those with a status other than 0. @return popped + n
+ */
+static __rte_always_inline uint16_t
+plx_drvq_count_poll(struct plx_drvq *dq, uint16_t popped, uint16_t n, uint16_t errors)
+{
+	plx_stat_add(&dq->st.polls, 1);
+	if (popped + n == 0) {
+		plx_stat_add(&dq->st.empty_polls, 1);
+		return 0;
+	}
+	plx_stat_add(&dq->st.completed, (uint64_t)popped + n);
+	if (unlikely(errors != 0))
+		plx_stat_add(&dq->st.errors, errors);
+	dq->q.inflight -= (uint32_t)popped + n;
+	return (uint16_t)(popped + n);
+}
+
+/** @return whether a request's segments add up to len bytes and none is NULL; for issue(), which
+ * answers -EINVAL otherwise. Drivers that walk the segments anyway sum them up on the way. */
+bool plx_req_data_ok(const struct plx_blk_req *req, size_t len);
+
+/** @return whether the operation has data (nblk blocks of it) to move */
+static __rte_always_inline bool
+plx_op_has_data(uint8_t op)
+{
+	return (1u << op) & (1u << PLX_OP_READ | 1u << PLX_OP_WRITE | 1u << PLX_OP_COMPARE);
+}
+
+/** Name (blk->info.name set by the driver) and list a device; info is checked, and limits left 0
+ * mean none. @return 0; -EEXIST the name is taken; -EINVAL info makes no sense (logged) */
 int plx_blk_register(struct plx_blk *blk);
-/** Unlist; every queue is taken over with -ENODEV first. The struct may be freed after. */
+/**
+ * Unlist; every queue is taken over with -ENODEV first, then released. The struct may be freed
+ * after. The driver has finished what was in flight, or it is lost track of: plx_detach() has
+ * stopped and closed the device before the driver's detach() is called.
+ */
 void plx_blk_unregister(struct plx_blk *blk);
 /** The device is gone: queues refuse with -ENODEV, state and event say so. The driver finishes
  * what was in flight. Idempotent. */
 void plx_blk_removed(struct plx_blk *blk);
+/**
+ * The driver recovers a device by itself (reconnects, or resets the controller that it shares
+ * with others): park every queue of a started device and make it RESETTING. Queues of a device
+ * that is not started are taken over already. @return 0; -ETIMEDOUT an owner is stuck
+ */
+int plx_blk_park(struct plx_blk *blk);
+/** Its end. rc 0: queues run again, PLX_BLK_EVENT_RESET is posted. Else the device is stopped:
+ * queues refuse with -ESHUTDOWN, what is still being split ends with -ECANCELED. */
+void plx_blk_unpark(struct plx_blk *blk, int rc);
+/** The device has another size now: tells the queues and posts PLX_BLK_EVENT_RESIZED. */
+void plx_blk_resized(struct plx_blk *blk, uint64_t nblocks);
 /** Post an event; drops and counts when the application doesn't fetch. */
 void plx_blk_event_post(struct plx_blk *blk, enum plx_blk_event_type type, uint64_t value);
 

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BLK_PRIV_H
+#define BLK_PRIV_H
+#include "plx_blk_drv.h"
+
+/* blk_quiesce.c: the fast path of a queue that is taken over */
+void blk_close_path(struct plx_drvq *dq);
+
+/* blk_queue.c */
+static inline void
+blk_done_push(struct plx_drvq *dq, struct plx_blk_req *req)
+{
+	req->drv[1] = 0;
+	*dq->done_tail = req;
+	dq->done_tail = (struct plx_blk_req **)&req->drv[1];
+}
+/* The device has another size now. */
+void blk_queue_resize(struct plx_drvq *dq, uint64_t nblocks);
+/* Count an accepted request, sane or not. */
+void blk_count_slow(struct plx_drvq *dq, const struct plx_blk_req *req);
+/* Blocks that one command of the device takes; 0: it has no such command. */
+uint32_t blk_cmd_max(const struct plx_blk_info *info, uint8_t op);
+/* One command can run it, as far as range and length go. */
+bool blk_one_command(const struct plx_drvq *dq, const struct plx_blk_req *req);
+/* It may not be cut: a compare, an NVMe command, or with metadata or protection information. */
+bool blk_never_cut(const struct plx_blk_req *req);
+
+/* blk_split.c. bounce_unit 0: the device reads memory with the CPU, any will do. */
+int blk_split_init(struct plx_drvq *dq, size_t bounce_unit, int socket);
+void blk_split_fini(struct plx_drvq *dq);
+/* Take a checked request. 0: accepted; -EAGAIN: no room; other -errno: finish it so. */
+int blk_split_start(struct plx_drvq *dq, struct plx_blk_req *req);
+
+/* blk_dev.c: nobody has it open any more, and it is stopped */
+void blk_closed(struct plx_blk *blk);
+
+#endif

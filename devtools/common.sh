@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Sourced by the scripts of this folder: packages, hugepages, builds, clean-up.
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$top/build
+logs=$top/build-log
+hugepages_before=
+
+say() { printf '%s\n' "$*"; }
+note() { printf '      %s\n' "$*"; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+# Install the packages of these uses (build, test, bench) that are missing.
+packages_install()
+{
+	local use pkg wanted missing=()
+
+	if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+		note "not a Debian system: see devtools/packages.txt for what is needed"
+		return 0
+	fi
+	for use in "$@"; do
+		wanted=$(sed -n "s/^$use //p" "$top/devtools/packages.txt")
+		for pkg in $wanted; do
+			[ "$(dpkg-query -W -f '${db:Status-Status}' "$pkg" 2>/dev/null)" = installed ] ||
+				missing+=("$pkg")
+		done
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	[ "$(id -u)" = 0 ] ||
+		die "packages are missing; run this as root: apt-get install ${missing[*]}"
+	note "installing ${missing[*]}"
+	mkdir -p "$logs"
+	apt_install "${missing[@]}" >"$logs/apt.log" 2>&1 ||
+		{ apt-get update && apt_install "${missing[@]}"; } >>"$logs/apt.log" 2>&1 ||
+		{ tail -n 20 "$logs/apt.log"; die "apt-get failed; the log is $logs/apt.log"; }
+}
+
+apt_install()
+{
+	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" </dev/null
+}
+
+meminfo() { awk -v k="$1:" '$1 == k { print $2 }' /proc/meminfo; }
+
+# Reserve hugepages of this many MiB, when root, where none are reserved and the memory is free.
+hugepages_reserve()
+{
+	local mib=$1 size want
+	local knob=/proc/sys/vm/nr_hugepages
+
+	size=$(meminfo Hugepagesize)
+	[ -n "$size" ] && [ -w "$knob" ] || return 1
+	[ "$(meminfo HugePages_Total)" = 0 ] || return 0
+	[ "$(meminfo MemAvailable)" -ge $((mib * 1024 * 3)) ] || return 1
+	want=$((mib * 1024 / size))
+	hugepages_before=0
+	(echo "$want" >"$knob") 2>/dev/null
+	[ "$(meminfo HugePages_Total)" -ge "$want" ] || { hugepages_return; return 1; }
+}
+
+# Give back what hugepages_reserve took.
+hugepages_return()
+{
+	[ -n "$hugepages_before" ] || return 0
+	(echo "$hugepages_before" >/proc/sys/vm/nr_hugepages) 2>/dev/null
+	hugepages_before=
+}
+
+# meson_build DIR [SETUP OPTION...]: configure when new or changed, then build. The output goes to
+# a log; what went wrong is shown.
+meson_build()
+{
+	local dir=$1 log=$logs/${1##*/}.log
+	shift
+
+	mkdir -p "$logs"
+	if ! meson_configure "$dir" "$@" >"$log" 2>&1 || ! ninja -C "$dir" >>"$log" 2>&1; then
+		grep -n -A8 -E 'error|ERROR|FAILED|undefined' "$log" | head -n 60
+		say "the log is $log"
+		return 1
+	fi
+}
+
+meson_configure()
+{
+	local dir=$1
+	shift
+
+	if [ ! -f "$dir/build.ninja" ] || [ "$(cat "$dir/plx_setup" 2>/dev/null)" != "$*" ]; then
+		rm -rf "$dir"
+		meson setup "$dir" "$top" "$@" || return 1
+		printf '%s\n' "$*" >"$dir/plx_setup"
+	fi
+}
+
+# Run by sudo in somebody's tree: what was made here is theirs.
+give_to_owner()
+{
+	[ "$(id -u)" != 0 ] || chown -R --reference="$top" "$logs" "$@" 2>/dev/null
+}

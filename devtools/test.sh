@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Install what is missing, build in every way that matters, run every test. The last line is the
+# sum over all runs: "N passed, N failed, N skipped"; exit 1 when one failed or none ran.
+#
+# usage: test.sh [--quick] [RUN...]
+#   --quick  the release build only: its tests and checks
+#   RUN      release asan tsan (default: all)
+. "$(dirname "$0")/common.sh"
+
+results=
+cleanup()
+{
+	hugepages_return
+	[ -z "$results" ] || rm -f "$results"
+	give_to_owner "$build" "$top"/build-*
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# record RESULT RUN TEST REASON
+record() { printf '%s\t%s\t%s\t%s\n' "$@" >>"$results"; }
+
+# built RUN DIR [OPTION...]: build; a failed build is a failed test, since none of its tests run.
+built()
+{
+	local run=$1 dir=$2
+	shift 2
+
+	meson_build "$dir" "$@" && return 0
+	record failed "$run" build "the build failed"
+	return 1
+}
+
+# tests RUN DIR [MESON TEST OPTION...]
+tests()
+{
+	local run=$1 dir=$2 log=testlog-${1// /-}
+	shift 2
+
+	rm -f "$dir/meson-logs/$log.json"
+	(cd "$dir" && $no_aslr meson test --no-rebuild --quiet --logbase "$log" "$@") \
+		</dev/null >"$logs/$log.log" 2>&1
+	if [ -f "$dir/meson-logs/$log.json" ]; then
+		"$top/devtools/results.py" add "$results" "$run" "$dir/meson-logs/$log.json"
+	elif grep -q -E 'No (suitable )?tests' "$logs/$log.log"; then
+		record skipped "$run" "all tests" "there are none in this build"
+	else
+		tail -n 20 "$logs/$log.log"
+		record failed "$run" "meson test" "no test ran"
+	fi
+}
+
+# Suites that only run when asked for: they take long, or need what most machines lack.
+not_now=(--no-suite perf --no-suite soak --no-suite vm --no-suite fuzz
+	--no-suite format)
+
+run_release()
+{
+	built release "$build" --werror || return
+	if [ "$(meminfo HugePages_Total)" != 0 ]; then
+		record skipped "release" "without hugepages" "this machine has hugepages reserved"
+	else
+		tests release "$build" "${not_now[@]}"
+	fi
+	if hugepages_reserve 768; then
+		tests "release, hugepages" "$build" "${not_now[@]}" --no-suite checks
+		hugepages_return
+	else
+		record skipped "release, hugepages" "all tests" \
+			"no hugepages, and none can be reserved (not root, or too little memory)"
+	fi
+}
+
+run_asan()
+{
+	built asan "$top/build-asan" --werror --buildtype=debugoptimized --default-library=static \
+		-Db_sanitize=address,undefined -Db_lundef=false || return
+	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+		LSAN_OPTIONS=suppressions=$top/devtools/lsan.supp:print_suppressions=0 \
+		tests asan "$top/build-asan" "${not_now[@]}" --no-suite checks -t 4
+}
+
+run_tsan()
+{
+	local no_aslr=$no_aslr
+
+	[ -n "$(grep -rl "'tsan'" "$top"/app/test --include=meson.build)" ] || {
+		record skipped tsan "all tests" "no test is in suite tsan"
+		return
+	}
+	built tsan "$top/build-tsan" --werror --buildtype=debugoptimized --default-library=static \
+		-Db_sanitize=thread -Db_lundef=false -Dc_args=-DRTE_USE_C11_MEM_MODEL || return
+	# gcc 12's TSan does not know the memory layouts of kernels with more address bits at random
+	setarch "$(uname -m)" -R true 2>/dev/null && no_aslr="setarch $(uname -m) -R"
+	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
+		tests tsan "$top/build-tsan" --suite tsan -t 6
+}
+
+runs=()
+all=(release asan tsan)
+for arg in "$@"; do
+	case $arg in
+	--quick) runs+=(release) ;;
+	-h | --help) sed -n '3,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+	*) [[ " ${all[*]} " == *" $arg "* ]] || die "no run '$arg'; there are: ${all[*]}"
+	   runs+=("$arg") ;;
+	esac
+done
+[ ${#runs[@]} -gt 0 ] || runs=("${all[@]}")
+
+packages_install build test
+no_aslr=
+results=$(mktemp)
+for run in "${runs[@]}"; do
+	say "==== $run ($(date +%T))"
+	"run_$run"
+done
+"$top/devtools/results.py" sum "$results"

@@ -39,6 +39,9 @@ void eal_view_get(struct eal_view *view);
 void eal_plan_make(
 	const struct eal_view *view, int argc, char *const argv[], bool app, struct eal_plan *plan);
 
+/** @return whether EAL runs and Pollux is a user of it. Under the control lock. */
+bool eal_in_use(void);
+
 /** Something to undo before EAL goes away; for the components that stand on lib/eal. */
 struct eal_hook {
 	void (*fn)(void);

@@ -200,6 +200,12 @@ plx_eal_init_app(int argc, char **argv)
 	return eal_init(argc, argv, true);
 }
 
+bool
+eal_in_use(void)
+{
+	return eal.users > 0;
+}
+
 void
 eal_at_cleanup(struct eal_hook *hook)
 {

@@ -29,7 +29,8 @@ void *plx_mem_alloc(size_t size, size_t align, int socket);
 void plx_mem_free(void *ptr);
 
 /**
- * Make foreign memory usable for requests. Domains map it at their next plx_mem_sync(), which the caller runs.
+ * Make foreign memory usable for requests. Domains map it at their next plx_mem_sync(), which the
+ * caller runs.
  * @param va, len   page aligned
  * @param fd, off   the file behind it, so that a peer process can map it; fd -1: none. The fd is
  *                  duplicated.
@@ -55,10 +56,10 @@ int plx_mem_sync(void);
 struct plx_mem_seg {
 	uintptr_t va;
 	size_t len;
-	int fd;           /**< -1: none; owned by lib/mem or EAL */
+	int fd; /**< -1: none; owned by lib/mem or EAL */
 	uint64_t fd_off;
 	bool fixed;       /**< can't be freed while the process lives: may be mapped in one piece */
-	size_t page_size; /**< of the backing; a segment that is not fixed is one page */
+	size_t page_size; /**< of the backing; what is not fixed is one page or one registration */
 	int socket;       /**< NUMA node, -1 unknown */
 };
 /** Walk all known memory in address order, neighbours merged where that is allowed. Under the
@@ -75,9 +76,10 @@ struct plx_mem_range {
 	size_t len;
 	uint64_t iova;
 };
-/** An immutable, sorted table, replaced as a whole. */
+/** A domain's translations: look them up by plx_mem_iova() only. */
 struct plx_mem_table {
-	uint32_t n;
+	uint32_t n;        /**< at least 1; r[0] may be empty */
+	const void *owner; /**< private; NULL in a table that is none of a domain's */
 	struct plx_mem_range r[];
 };
 
@@ -89,7 +91,8 @@ struct plx_iova_range {
 /** What a domain's transport can do, and how it maps. */
 struct plx_mem_domain_ops {
 	/**
-	 * Map or unmap, READ and WRITE for the device. Unmaps name exactly what was mapped.
+	 * Map or unmap, READ and WRITE for the device. Unmaps name exactly what was mapped. NULL
+	 * with phys. When immediate, neither may take memory from EAL or wait for who does.
 	 * @return 0; -EINPROGRESS: poll() follows; -errno
 	 */
 	int (*map)(void *ctx, const struct plx_mem_seg *seg, uint64_t iova);
@@ -98,16 +101,16 @@ struct plx_mem_domain_ops {
 	int (*poll)(void *ctx);
 };
 struct plx_mem_domain_conf {
-	const char *name;               /**< for messages; copied */
+	const char *name; /**< for messages; copied */
 	const struct plx_mem_domain_ops *ops;
 	void *ctx;
 	const struct plx_iova_range *iova; /**< usable addresses, NULL: all */
 	uint32_t nb_iova;
-	uint32_t max_maps;              /**< mappings at a time, 0: no limit */
-	uint64_t min_page;              /**< smallest mappable page, bytes */
-	bool need_fd;                   /**< memory without a file descriptor can't be mapped */
-	bool immediate;                 /**< map/unmap may run inside EAL's memory events */
-	bool phys;                      /**< no IOMMU: addresses are physical */
+	uint32_t max_maps; /**< mappings at a time, 0: no limit */
+	uint64_t min_page; /**< smallest mappable page, bytes */
+	bool need_fd;      /**< memory without a file descriptor can't be mapped */
+	bool immediate;    /**< map/unmap may run inside EAL's memory events */
+	bool phys;         /**< no IOMMU: addresses are physical */
 };
 
 /** A DMA domain; the table is read by queue owners at any time. */
@@ -119,13 +122,16 @@ struct plx_mem_domain {
 /** Create a domain; maps nothing yet. Under the control lock.
  * @return 0; -EINVAL; -ENOMEM */
 int plx_mem_domain_create(const struct plx_mem_domain_conf *conf, struct plx_mem_domain **dom);
-/** One step towards mapping all that is known now. @return 0 in sync; -EINPROGRESS; -errno: a
+/** One step towards mapping all that is known now; after an error the next call starts again.
+ * What the domain can't map (no fd, too small, too many) is left out. Under the control lock.
+ * @return 0 in sync; -EINPROGRESS; -errno: a
  * mapping failed (logged), the rest is mapped */
 int plx_mem_domain_sync(struct plx_mem_domain *dom);
-/** The transport lost every mapping (reconnect): the next sync maps all again, at the same
- * addresses. Translations stay. */
+/** The transport lost every mapping, and the operation under way with them (reconnect): the next
+ * plx_mem_domain_sync() maps all again, at the same addresses; until then plx_mem_sync() leaves
+ * the domain alone. Translations stay. Under the control lock. */
 void plx_mem_domain_lost(struct plx_mem_domain *dom);
-/** Destroy; unmaps nothing (the transport closes). NULL is harmless. */
+/** Destroy; unmaps nothing (the transport closes). NULL is harmless. Under the control lock. */
 void plx_mem_domain_destroy(struct plx_mem_domain *dom);
 
 /** Private: the search behind plx_mem_iova(). */
@@ -141,7 +147,7 @@ plx_mem_iova(const struct plx_mem_domain *dom, const void *va, size_t len)
 	const struct plx_mem_table *t = __atomic_load_n(&dom->table, __ATOMIC_ACQUIRE);
 	uintptr_t off = (uintptr_t)va - t->r[0].va;
 
-	/* r[0] is the largest range (normally the arena); r[1..n-1] are sorted */
+	/* r[0] is the largest range of fixed memory (the arena) or empty; r[1..n-1] are sorted */
 	if (__builtin_expect(off < t->r[0].len && len <= t->r[0].len - off, 1))
 		return t->r[0].iova + off;
 	return plx_mem_iova_search(t, (uintptr_t)va, len);

@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* DMA domains: from what is known to what is mapped. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_memory.h>
+
+#include "mem_priv.h"
+#include "plx_ctrl.h"
+#include "plx_log.h"
+
+PLX_LOG_USE(mem);
+
+enum phase {
+	PHASE_COMPARE, /* which mappings are dead */
+	PHASE_UNMAP,
+	PHASE_ADD, /* which are to be made */
+	PHASE_MAP,
+	PHASE_DONE,
+};
+enum op { OP_NONE, OP_MAP, OP_UNMAP };
+
+/* What this domain can map of a piece. */
+static bool
+trim(const struct mem_domain *d, const struct plx_mem_seg *from, struct plx_mem_seg *seg)
+{
+	uint64_t mask = d->conf.min_page != 0 ? d->conf.min_page - 1 : 0;
+	uintptr_t va = (from->va + mask) & ~mask, end = (from->va + from->len) & ~mask;
+
+	if (d->conf.need_fd && from->fd < 0)
+		return false;
+	/* ordinary pages move: without an IOMMU a device would miss it */
+	if (d->conf.phys && from->page_size < (2 << 20))
+		return false;
+	*seg = *from;
+	seg->fd_off += va - from->va;
+	seg->va = va;
+	seg->len = end - va;
+	return va < end && end <= from->va + from->len;
+}
+
+static bool
+same(const struct mem_map *m, const struct plx_mem_seg *s, const struct mem_reg *reg)
+{
+	return !m->dead && m->seg.va == s->va && m->seg.len == s->len && m->reg == reg &&
+	       m->seg.fd == s->fd && (s->fd < 0 || m->seg.fd_off == s->fd_off);
+}
+
+/* The first mapping at or above va. */
+static uint32_t
+maps_from(const struct mem_domain *d, uintptr_t va)
+{
+	uint32_t lo = 0, hi = d->nb_maps;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (d->maps[mid].seg.va < va)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static struct mem_map *
+map_find(struct mem_domain *d, const struct plx_mem_seg *seg, const struct mem_reg *reg)
+{
+	for (uint32_t i = maps_from(d, seg->va); i < d->nb_maps && d->maps[i].seg.va == seg->va;
+		i++)
+		if (same(&d->maps[i], seg, reg))
+			return &d->maps[i];
+	return NULL;
+}
+
+/* A device without an IOMMU sees each page somewhere else. */
+static size_t
+piece_len(const struct mem_domain *d, const struct plx_mem_seg *seg, uintptr_t at)
+{
+	size_t rest = seg->va + seg->len - at;
+
+	if (!d->conf.phys || rest < seg->page_size)
+		return rest;
+	return seg->page_size;
+}
+
+/* Call fn for each piece of known memory that this domain should map. */
+static int
+for_each_piece(struct mem_domain *d, bool fixed,
+	int (*fn)(struct mem_domain *d, const struct plx_mem_seg *seg, struct mem_reg *reg))
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < mem.nb_known && rc == 0; i++) {
+		struct plx_mem_seg seg, piece;
+
+		if (mem.known[i].seg.fixed != fixed || !trim(d, &mem.known[i].seg, &seg))
+			continue;
+		piece = seg;
+		for (uintptr_t at = seg.va; at < seg.va + seg.len && rc == 0; at += piece.len) {
+			piece.va = at;
+			piece.len = piece_len(d, &seg, at);
+			piece.fd_off = seg.fd_off + (at - seg.va);
+			rc = fn(d, &piece, mem.known[i].reg);
+		}
+	}
+	return rc;
+}
+
+static int
+piece_keep(struct mem_domain *d, const struct plx_mem_seg *seg, struct mem_reg *reg)
+{
+	struct mem_map *m = map_find(d, seg, reg);
+
+	if (m != NULL)
+		m->kept = true;
+	return 0;
+}
+
+/* Let go of maps[i], which the device doesn't have. */
+static void
+map_drop(struct mem_domain *d, uint32_t i)
+{
+	if (!d->conf.phys)
+		mem_iova_give(&d->space, d->maps[i].iova);
+	mem_reg_put(d->maps[i].reg);
+	d->nb_maps--;
+	memmove(&d->maps[i], &d->maps[i + 1], (d->nb_maps - i) * sizeof(d->maps[0]));
+}
+
+/* Translations of all that is alive, and room to take any of them away later without memory. */
+static int
+publish(struct mem_domain *d)
+{
+	int rc = mem_tables_publish(&d->tables, d->maps, d->nb_maps);
+
+	return rc == 0 ? mem_tables_reserve(&d->tables, d->nb_maps) : rc;
+}
+
+static void
+phase_compare(struct mem_domain *d)
+{
+	for (uint32_t i = 0; i < d->nb_maps; i++)
+		d->maps[i].kept = false;
+	for_each_piece(d, true, piece_keep);
+	for_each_piece(d, false, piece_keep);
+	for (uint32_t i = d->nb_maps; i-- > 0;) {
+		struct mem_map *m = &d->maps[i];
+
+		m->dead |= !m->kept;
+		if (m->state == MEM_MAP_FAILED)
+			m->state = m->dead ? MEM_MAP_DONE : MEM_MAP_NEW;
+		if (m->dead && m->state != MEM_MAP_DONE)
+			map_drop(d, i);
+	}
+}
+
+static int
+maps_grow(struct mem_domain *d)
+{
+	uint32_t cap = d->cap_maps != 0 ? 2 * d->cap_maps : 8;
+	void *p;
+
+	if (d->nb_maps < d->cap_maps)
+		return 0;
+	p = realloc(d->maps, cap * sizeof(d->maps[0]));
+	if (p == NULL)
+		return -ENOMEM;
+	d->maps = p;
+	d->cap_maps = cap;
+	return 0;
+}
+
+static uint64_t
+piece_iova(struct mem_domain *d, const struct plx_mem_seg *seg)
+{
+	uint64_t align = seg->page_size;
+
+	if (d->conf.phys)
+		return rte_mem_virt2phy((const void *)seg->va);
+	if (align < d->conf.min_page)
+		align = d->conf.min_page;
+	return mem_iova_take(&d->space, seg->va, seg->len, align);
+}
+
+static int
+piece_add(struct mem_domain *d, const struct plx_mem_seg *seg, struct mem_reg *reg)
+{
+	uint64_t iova;
+	uint32_t at;
+
+	if (map_find(d, seg, reg) != NULL)
+		return 0;
+	if (d->conf.max_maps != 0 && d->nb_maps >= d->conf.max_maps) {
+		if (!d->full)
+			PLX_LOG(WARNING,
+				"mem: %s: takes %u mappings only; requests into other memory are "
+				"copied; give EAL its memory in one piece: --single-file-segments "
+				"-m MB",
+				d->name, d->conf.max_maps);
+		d->full = true;
+		return 0;
+	}
+	if (maps_grow(d) != 0 || mem_iova_reserve(&d->space, 1) != 0)
+		return -ENOMEM;
+	iova = piece_iova(d, seg);
+	if (iova == PLX_BAD_IOVA) {
+		PLX_LOG(ERR, "mem: %s: no I/O address for %zu KB at %#" PRIxPTR "%s", d->name,
+			seg->len >> 10, seg->va,
+			d->conf.phys ? "; physical addresses need CAP_SYS_ADMIN" : "");
+		if (d->err == 0)
+			d->err = -ENOSPC;
+		return 0;
+	}
+	at = maps_from(d, seg->va);
+	memmove(&d->maps[at + 1], &d->maps[at], (d->nb_maps - at) * sizeof(d->maps[0]));
+	d->maps[at] = (struct mem_map){.seg = *seg, .iova = iova, .reg = mem_reg_get(reg)};
+	d->nb_maps++;
+	return 0;
+}
+
+/* Fixed memory first: where mappings are few it gets them. */
+static int
+phase_add(struct mem_domain *d)
+{
+	int rc = for_each_piece(d, true, piece_add);
+
+	return rc == 0 ? for_each_piece(d, false, piece_add) : rc;
+}
+
+static int
+op_begin(struct mem_domain *d, enum op op)
+{
+	const struct plx_mem_domain_ops *ops = d->conf.ops;
+	struct mem_map m = d->maps[d->cursor];
+	int rc = 0;
+
+	d->op = (uint8_t)op;
+	if (ops->map == NULL)
+		return 0;
+	/* A transport that talks may run anything; nobody moves maps meanwhile. */
+	if (!d->conf.immediate)
+		pthread_mutex_unlock(&mem.lock);
+	rc = op == OP_MAP ? ops->map(d->conf.ctx, &m.seg, m.iova)
+			  : ops->unmap(d->conf.ctx, m.iova, m.seg.len);
+	if (!d->conf.immediate)
+		pthread_mutex_lock(&mem.lock);
+	return rc;
+}
+
+static int
+op_poll(struct mem_domain *d)
+{
+	int rc;
+
+	pthread_mutex_unlock(&mem.lock);
+	rc = d->conf.ops->poll(d->conf.ctx);
+	pthread_mutex_lock(&mem.lock);
+	return rc;
+}
+
+static void
+op_failed(struct mem_domain *d, const struct mem_map *m, int rc)
+{
+	PLX_LOG(ERR, "mem: %s: can't %s %zu KB at %#" PRIxPTR " (I/O address %#" PRIx64 "): %s",
+		d->name, d->op == OP_MAP ? "map" : "unmap", m->seg.len >> 10, m->seg.va, m->iova,
+		strerror(-rc));
+	if (d->err == 0)
+		d->err = rc;
+}
+
+static void
+op_end(struct mem_domain *d, int rc)
+{
+	struct mem_map *m = &d->maps[d->cursor];
+
+	if (rc != 0) {
+		op_failed(d, m, rc);
+		m->state = MEM_MAP_FAILED;
+		d->cursor++;
+	} else if (d->op == OP_MAP) {
+		m->state = MEM_MAP_DONE;
+		d->cursor++;
+	} else {
+		map_drop(d, d->cursor);
+	}
+	d->op = OP_NONE;
+}
+
+/* Run one operation after the other on the mappings that need it. */
+static int
+phase_run(struct mem_domain *d, enum op op)
+{
+	while (d->cursor < d->nb_maps) {
+		const struct mem_map *m = &d->maps[d->cursor];
+		bool due = op == OP_UNMAP ? m->dead && m->state == MEM_MAP_DONE
+					  : !m->dead && (m->state == MEM_MAP_NEW ||
+								m->state == MEM_MAP_LOST);
+		int rc;
+
+		if (!due) {
+			d->cursor++;
+			continue;
+		}
+		rc = op_begin(d, op);
+		if (rc == -EINPROGRESS || d->op == OP_NONE) /* or lost, in the midst of it */
+			return -EINPROGRESS;
+		op_end(d, rc);
+	}
+	return 0;
+}
+
+static void
+phase_set(struct mem_domain *d, enum phase phase)
+{
+	d->phase = (uint8_t)phase;
+	d->cursor = 0;
+}
+
+/* mem.lock; an immediate domain runs through in one call, others wait between the operations. */
+static int
+domain_step(struct mem_domain *d)
+{
+	int rc;
+
+	if (d->op != OP_NONE) {
+		rc = op_poll(d);
+		if (rc == -EINPROGRESS || d->op == OP_NONE)
+			return -EINPROGRESS;
+		op_end(d, rc);
+	}
+again:
+	if (d->phase == PHASE_COMPARE || d->gen != mem.gen) {
+		d->gen = mem.gen;
+		phase_compare(d);
+		rc = publish(d);
+		if (rc != 0)
+			goto fail;
+		phase_set(d, PHASE_UNMAP);
+	}
+	if (d->phase == PHASE_UNMAP) {
+		if (phase_run(d, OP_UNMAP) != 0)
+			return -EINPROGRESS;
+		phase_set(d, PHASE_ADD);
+	}
+	if (d->gen != mem.gen) /* changed while unlocked */
+		goto again;
+	if (d->phase == PHASE_ADD) {
+		rc = phase_add(d);
+		if (rc != 0)
+			goto fail;
+		phase_set(d, PHASE_MAP);
+	}
+	if (d->phase == PHASE_MAP) {
+		if (phase_run(d, OP_MAP) != 0)
+			return -EINPROGRESS;
+		rc = publish(d);
+		if (rc != 0)
+			goto fail;
+		phase_set(d, PHASE_DONE);
+	}
+	if (d->gen != mem.gen)
+		goto again;
+	rc = d->err;
+	d->err = 0;
+	if (rc != 0)
+		phase_set(d, PHASE_COMPARE); /* the next call tries what failed again */
+	return rc;
+fail:
+	phase_set(d, PHASE_COMPARE);
+	d->err = 0;
+	PLX_LOG(ERR, "mem: %s: %s", d->name, strerror(-rc));
+	return rc;
+}
+
+static struct mem_domain *
+domain_of(struct plx_mem_domain *pub)
+{
+	return (struct mem_domain *)pub; /* its first member */
+}
+
+int
+plx_mem_domain_sync(struct plx_mem_domain *pub)
+{
+	struct mem_domain *d = domain_of(pub);
+	int rc;
+
+	plx_ctrl_lock();
+	d->offline = false;
+	rc = mem_refresh();
+	if (rc == 0) {
+		pthread_mutex_lock(&mem.lock);
+		rc = domain_step(d);
+		pthread_mutex_unlock(&mem.lock);
+	}
+	plx_ctrl_unlock();
+	return rc;
+}
+
+void
+plx_mem_domain_lost(struct plx_mem_domain *pub)
+{
+	struct mem_domain *d = domain_of(pub);
+
+	plx_ctrl_lock();
+	pthread_mutex_lock(&mem.lock);
+	for (uint32_t i = d->nb_maps; i-- > 0;) {
+		struct mem_map *m = &d->maps[i];
+
+		if (m->dead)
+			map_drop(d, i);
+		else if (m->state == MEM_MAP_DONE)
+			m->state = MEM_MAP_LOST;
+	}
+	d->op = OP_NONE;
+	d->offline = true;
+	d->err = 0;
+	phase_set(d, PHASE_COMPARE);
+	pthread_mutex_unlock(&mem.lock);
+	plx_ctrl_unlock();
+}
+
+void
+mem_domain_forget(struct mem_domain *d, uintptr_t va, size_t len)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < d->nb_maps; i++) {
+		if (d->maps[i].seg.va - va >= len)
+			continue;
+		d->maps[i].dead = true;
+		any = true;
+	}
+	if (!any)
+		return;
+	mem_tables_publish(&d->tables, d->maps, d->nb_maps);
+	if (!d->conf.immediate)
+		return;
+	d->cursor = 0;
+	phase_run(d, OP_UNMAP);
+	phase_set(d, PHASE_COMPARE);
+}
+
+static int
+conf_check(const struct plx_mem_domain_conf *c)
+{
+	if (c->ops == NULL || (c->ops->map == NULL) != (c->ops->unmap == NULL) ||
+		(c->ops->map == NULL && !c->phys) || (!c->immediate && c->ops->poll == NULL) ||
+		(c->min_page & (c->min_page - 1)) != 0 || (c->nb_iova != 0 && c->iova == NULL))
+		return -EINVAL;
+	for (uint32_t i = 0; i < c->nb_iova; i++)
+		if (c->iova[i].start > c->iova[i].last)
+			return -EINVAL;
+	return 0;
+}
+
+static int
+domain_init(struct mem_domain *d, const struct plx_mem_domain_conf *conf)
+{
+	d->conf = *conf;
+	d->offline = true;
+	strncpy(d->name, conf->name != NULL ? conf->name : "domain", sizeof(d->name) - 1);
+	d->conf.name = d->name;
+	d->conf.iova = NULL;
+	if (conf->nb_iova != 0) {
+		struct plx_iova_range *r = calloc(conf->nb_iova, sizeof(*r));
+
+		if (r == NULL)
+			return -ENOMEM;
+		memcpy(r, conf->iova, conf->nb_iova * sizeof(*r));
+		d->conf.iova = r;
+	}
+	d->space.range = d->conf.iova;
+	d->space.nb_range = conf->nb_iova;
+	return mem_tables_init(&d->tables, &d->pub);
+}
+
+static void
+domain_free(struct mem_domain *d)
+{
+	for (uint32_t i = 0; i < d->nb_maps; i++)
+		mem_reg_put(d->maps[i].reg);
+	mem_tables_free(&d->tables);
+	free(d->space.used);
+	free((void *)(uintptr_t)d->conf.iova);
+	free(d->maps);
+	free(d);
+}
+
+int
+plx_mem_domain_create(const struct plx_mem_domain_conf *conf, struct plx_mem_domain **dom)
+{
+	struct mem_domain *d;
+	int rc = conf_check(conf);
+
+	if (rc != 0)
+		return rc;
+	d = calloc(1, sizeof(*d));
+	if (d == NULL)
+		return -ENOMEM;
+	rc = domain_init(d, conf);
+	if (rc != 0) {
+		domain_free(d);
+		return rc;
+	}
+	plx_ctrl_lock();
+	pthread_mutex_lock(&mem.lock);
+	d->next = mem.domains;
+	mem.domains = d;
+	pthread_mutex_unlock(&mem.lock);
+	plx_ctrl_unlock();
+	*dom = &d->pub;
+	return 0;
+}
+
+void
+plx_mem_domain_destroy(struct plx_mem_domain *pub)
+{
+	struct mem_domain **p, *d = domain_of(pub);
+
+	if (pub == NULL)
+		return;
+	plx_ctrl_lock();
+	pthread_mutex_lock(&mem.lock);
+	for (p = &mem.domains; *p != NULL; p = &(*p)->next)
+		if (*p == d) {
+			*p = d->next;
+			break;
+		}
+	pthread_mutex_unlock(&mem.lock);
+	domain_free(d);
+	plx_ctrl_unlock();
+}
+
+/* A round ends when each domain that took part is through; one that fails isn't tried again in
+ * it, and one created meanwhile maps what there is by itself. */
+int
+plx_mem_sync(void)
+{
+	static bool round;
+	static int round_rc;
+	bool left = false;
+
+	plx_ctrl_lock();
+	if (!round) {
+		for (struct mem_domain *d = mem.domains; d != NULL; d = d->next)
+			d->todo = true;
+		round_rc = 0;
+	}
+	for (struct mem_domain *d = mem.domains; d != NULL; d = d->next) {
+		int rc;
+
+		if (!d->todo || d->offline) {
+			d->todo = false;
+			continue;
+		}
+		rc = plx_mem_domain_sync(&d->pub);
+		d->todo = rc == -EINPROGRESS;
+		left |= d->todo;
+		if (rc != -EINPROGRESS && round_rc == 0)
+			round_rc = rc;
+	}
+	round = left;
+	plx_ctrl_unlock();
+	return left ? -EINPROGRESS : round_rc;
+}

@@ -35,14 +35,15 @@ void plx_reactor_destroy(struct plx_reactor *r);
  */
 struct plx_poller *plx_poller_add(
 	struct plx_reactor *r, const char *name, plx_poller_fn fn, void *arg, uint64_t period_us);
-/** Remove; from its own or another poller, or while the reactor doesn't run. */
+/** Remove; from its own or another poller, or while the reactor doesn't run. NULL is harmless. */
 void plx_poller_del(struct plx_poller *p);
 
-/** One turn: each poller that is due, once. @return the sum of what they returned */
+/** One turn: each poller that is due, once; not from inside a poller. @return the sum of what they returned */
 int plx_reactor_step(struct plx_reactor *r);
 /** Turn until plx_reactor_stop(). @return 0 */
 int plx_reactor_run(struct plx_reactor *r);
-/** Make plx_reactor_run() return after its turn. Any thread, signal handlers too. */
+/** Make plx_reactor_run() return after its turn, or after the first turn of the next run. Any
+ * thread, signal handlers too. */
 void plx_reactor_stop(struct plx_reactor *r);
 /** Any thread. */
 void plx_reactor_stats_get(const struct plx_reactor *r, struct plx_reactor_stats *st);

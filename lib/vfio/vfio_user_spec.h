@@ -93,6 +93,13 @@ static_assert(sizeof(struct vfio_user_dma_unmap) == 24, "DMA_UNMAP");
 #define VFIO_USER_DMA_UNMAP_GET_DIRTY 1u
 #define VFIO_USER_DMA_UNMAP_ALL 2u
 
+/* Follows DMA_UNMAP with GET_DIRTY, both ways; in the reply size bytes of bitmap follow. */
+struct vfio_user_bitmap {
+	uint64_t pgsize;
+	uint64_t size; /* bytes */
+};
+static_assert(sizeof(struct vfio_user_bitmap) == 16, "dirty bitmap");
+
 /* DEVICE_GET_INFO, both ways. */
 struct vfio_user_device_info {
 	uint32_t argsz;
@@ -171,6 +178,20 @@ struct vfio_user_region_access {
 	uint32_t count;
 };
 static_assert(sizeof(struct vfio_user_region_access) == 16, "REGION_READ, REGION_WRITE");
+
+/* REGION_WRITE_MULTI, both ways; wr_cnt entries follow in the request. */
+struct vfio_user_region_write_multi {
+	uint64_t wr_cnt;
+};
+static_assert(sizeof(struct vfio_user_region_write_multi) == 8, "REGION_WRITE_MULTI");
+
+struct vfio_user_write_multi_entry {
+	uint64_t offset;
+	uint32_t region;
+	uint32_t count; /* bytes of data, up to 8 */
+	uint8_t data[8];
+};
+static_assert(sizeof(struct vfio_user_write_multi_entry) == 24, "REGION_WRITE_MULTI entry");
 
 /* DMA_READ and DMA_WRITE, both ways; data follow in a write and in the reply to a read. */
 struct vfio_user_dma_access {

@@ -22,7 +22,7 @@ struct plx_vfio_dev;
 /** What a driver binds to. */
 struct plx_pci_id {
 	uint32_t vendor, device; /**< PLX_PCI_ANY */
-	uint32_t class_code;	 /**< 24 bits, PLX_PCI_ANY */
+	uint32_t class_code;     /**< 24 bits, PLX_PCI_ANY */
 };
 
 /** A PCI function. Read-only to users. */
@@ -32,21 +32,21 @@ struct plx_pci {
 	uint32_t class_code; /**< 24 bits: class, subclass, interface */
 	uint8_t revision;
 	uint8_t cap_msix, cap_pcie, cap_pm; /**< config offsets, 0: absent */
-	uint16_t msix_count;		    /**< vectors */
+	uint16_t msix_count;                /**< vectors */
 	uint8_t msix_bar, pba_bar;
 	uint32_t msix_off, pba_off;
 	/* private */
 	struct plx_pt pt;
 	int rc;
+	int (*run)(struct plx_pci *pci);
 	uint8_t cfg[256];
-	uint16_t val16;
-	uint8_t pos, hops;
-	bool want;
+	uint16_t reg, val, set, clear;
 };
 
 /** Begin reading config space; then plx_pci_poll(). pci is zeroed by the caller but for vfio.
- * @return 0 or -EINPROGRESS or -errno: -ENODEV all ones, -EPROTO a header that isn't type 0 or a
- *         capability list with a loop */
+ * An MSI-X capability that points outside its BARs counts as absent.
+ * @return 0 or -EINPROGRESS or -errno, logged: -ENODEV all ones, -EPROTO a header that isn't
+ *         type 0 or a capability list with a loop; as plx_vfio_region_read() */
 int plx_pci_probe(struct plx_pci *pci);
 
 /** Set memory space, bus master and INTx-disable in the command register (0x406), or, off, clear

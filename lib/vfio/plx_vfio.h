@@ -22,9 +22,9 @@ struct plx_mem_domain;
 struct plx_vfio_dev;
 struct plx_vfio_ops;
 
-#define PLX_VFIO_REGIONS 9  /**< VFIO_PCI_NUM_REGIONS */
-#define PLX_VFIO_IRQS 5	    /**< VFIO_PCI_NUM_IRQS */
-#define PLX_VFIO_AREAS 8    /**< mappable areas of a region that are kept */
+#define PLX_VFIO_REGIONS 9 /**< VFIO_PCI_NUM_REGIONS */
+#define PLX_VFIO_IRQS 5    /**< VFIO_PCI_NUM_IRQS */
+#define PLX_VFIO_AREAS 8   /**< mappable areas of a region that are kept */
 
 /** A part of a region that is mapped into this process. */
 struct plx_vfio_area {
@@ -36,7 +36,7 @@ struct plx_vfio_region {
 	uint32_t flags; /**< VFIO_REGION_INFO_FLAG_READ, _WRITE, _MMAP */
 	uint32_t nb_areas;
 	struct plx_vfio_area areas[PLX_VFIO_AREAS];
-	bool shmem; /**< areas are ordinary memory that the other side polls: a store costs nothing */
+	bool shmem; /**< areas are ordinary memory that the other side polls: stores are cheap */
 };
 struct plx_vfio_irq {
 	uint32_t flags, count;
@@ -46,12 +46,14 @@ struct plx_vfio_irq {
 struct plx_vfio_dev {
 	const struct plx_vfio_ops *ops;
 	struct plx_mem_domain *domain; /**< where its DMA goes */
-	char name[128];		       /**< for messages: "vfio-user:/run/x", "0000:01:00.0" */
-	uint32_t flags;		       /**< VFIO_DEVICE_FLAGS_RESET, _PCI */
+	char name[128];                /**< for messages: "vfio-user:/run/x", "0000:01:00.0" */
+	uint32_t flags;                /**< VFIO_DEVICE_FLAGS_RESET, _PCI */
 	int numa_node;
 	struct plx_vfio_region regions[PLX_VFIO_REGIONS];
 	struct plx_vfio_irq irqs[PLX_VFIO_IRQS];
 	int lost; /**< 0, or why the device can't be reached any more (-errno); atomic */
+	/* private */
+	bool busy; /**< an operation is under way */
 };
 
 /** Options of the vfio-user client. */
@@ -64,7 +66,10 @@ struct plx_vfio_user_conf {
  * info, regions (mapping what is mappable) and interrupts, create the domain. plx_vfio_poll()
  * ends with 0 when the device is usable, else with an error that was logged with its way out.
  * @param path  UNIX socket, or a directory that holds it under the name "cntrl"
- * @return 0; -ENAMETOOLONG; -ENOENT; -ECONNREFUSED nobody serves it; -ENOMEM
+ * @return 0; logged: -ENAMETOOLONG; -ENOENT; -EACCES; -ENOTSOCK; -EPROTOTYPE another kind of
+ *         socket; -ECONNREFUSED nobody serves it; -ENOMEM. Of plx_vfio_poll(): these, -ETIMEDOUT,
+ *         -ENODEV the server left, -EPROTO it broke the protocol, -EPROTONOSUPPORT its version or
+ *         device can't be used
  */
 int plx_vfio_user_open(
 	const char *path, const struct plx_vfio_user_conf *conf, struct plx_vfio_dev **dev);
@@ -89,7 +94,8 @@ int plx_vfio_region_write(
 	struct plx_vfio_dev *dev, unsigned int region, uint64_t off, const void *buf, uint32_t len);
 
 /** Write 4 bytes without waiting or learning the outcome, any thread: a doorbell that isn't
- * mapped. */
+ * mapped. While the other side takes none, a later value for the same register replaces one that
+ * is waiting here; plx_vfio_poll() sends those. */
 void plx_vfio_region_post(struct plx_vfio_dev *dev, unsigned int region, uint64_t off, uint32_t v);
 
 /** @return the address of [off, off + len) of a region if all of it is mapped, else NULL */
@@ -98,11 +104,11 @@ void *plx_vfio_region_ptr(
 
 /**
  * Wire eventfds to vectors [start, start + n) of an interrupt index; fd -1 unwires one, n 0
- * disables the index.
+ * disables the index. The array is copied; its fds stay open until the end of the operation.
  * @return 0; -EINPROGRESS; -EINVAL no such vectors; -ENOSPC the host has fewer
  */
-int plx_vfio_irq_set(
-	struct plx_vfio_dev *dev, unsigned int index, unsigned int start, const int *fds, unsigned int n);
+int plx_vfio_irq_set(struct plx_vfio_dev *dev, unsigned int index, unsigned int start,
+	const int *fds, unsigned int n);
 
 /** Function-level reset. @return 0; -EINPROGRESS; -ENOTSUP */
 int plx_vfio_reset(struct plx_vfio_dev *dev);
@@ -118,7 +124,8 @@ struct plx_vfio_ops {
 	int (*region_read)(struct plx_vfio_dev *, unsigned int, uint64_t, void *, uint32_t);
 	int (*region_write)(struct plx_vfio_dev *, unsigned int, uint64_t, const void *, uint32_t);
 	void (*region_post)(struct plx_vfio_dev *, unsigned int, uint64_t, uint32_t);
-	int (*irq_set)(struct plx_vfio_dev *, unsigned int, unsigned int, const int *, unsigned int);
+	int (*irq_set)(
+		struct plx_vfio_dev *, unsigned int, unsigned int, const int *, unsigned int);
 	int (*reset)(struct plx_vfio_dev *);
 	void (*close)(struct plx_vfio_dev *);
 };

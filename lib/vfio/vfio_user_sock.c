@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/vfio.h>
+
+#include "plx_log.h"
+#include "vfio_user_priv.h"
+
+PLX_LOG_USE(vfio);
+
+/* Messages handled in one go, so that a server that talks without end doesn't hold its caller. */
+#define RX_BUDGET 32
+
+#define HDR ((uint32_t)sizeof(struct vfio_user_header))
+
+const char *
+vfio_user_command_name(uint16_t command)
+{
+	static const char *const names[] = {
+		[VFIO_USER_VERSION] = "VERSION",
+		[VFIO_USER_DMA_MAP] = "DMA_MAP",
+		[VFIO_USER_DMA_UNMAP] = "DMA_UNMAP",
+		[VFIO_USER_DEVICE_GET_INFO] = "DEVICE_GET_INFO",
+		[VFIO_USER_DEVICE_GET_REGION_INFO] = "DEVICE_GET_REGION_INFO",
+		[VFIO_USER_DEVICE_GET_IRQ_INFO] = "DEVICE_GET_IRQ_INFO",
+		[VFIO_USER_DEVICE_SET_IRQS] = "DEVICE_SET_IRQS",
+		[VFIO_USER_REGION_READ] = "REGION_READ",
+		[VFIO_USER_REGION_WRITE] = "REGION_WRITE",
+		[VFIO_USER_DEVICE_RESET] = "DEVICE_RESET",
+	};
+
+	if (command >= sizeof(names) / sizeof(names[0]) || names[command] == NULL)
+		return "?";
+	return names[command];
+}
+
+static int
+is_lost(const struct vfio_user *u)
+{
+	return __atomic_load_n(&u->dev.lost, __ATOMIC_ACQUIRE);
+}
+
+int
+vfio_user_lose(struct vfio_user *u, int rc, const char *fmt, ...)
+{
+	int none = 0;
+	char why[256];
+	va_list ap;
+
+	if (!__atomic_compare_exchange_n(
+		    &u->dev.lost, &none, rc, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return rc;
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	PLX_LOG(ERR, "%s: device lost: %s", u->dev.name, why);
+	/* the server drops its mappings; the descriptor stays until nobody posts any more */
+	shutdown(u->fd, SHUT_RDWR);
+	return rc;
+}
+
+static void
+close_fds(int *fds, unsigned int *n)
+{
+	while (*n > 0)
+		close(fds[--*n]);
+}
+
+static void
+lose_errno(struct vfio_user *u, int err)
+{
+	if (err == EPIPE || err == ECONNRESET)
+		vfio_user_lose(u, -ENODEV, "the server closed the connection%s",
+			u->negotiated ? ""
+				      : " at our first message: no vfio-user server, or it "
+					"refuses version 0.1");
+	else
+		vfio_user_lose(u, -err, "socket: %s", strerror(err));
+}
+
+/* ---- sending ---- */
+
+static int
+send_failed(struct vfio_user *u, int err)
+{
+	/* ETOOMANYREFS: fds on their way, the server has to read first */
+	if (err != EAGAIN && err != ENOBUFS && err != ENOMEM && err != ETOOMANYREFS)
+		return -err;
+	if (!u->tx_waits) {
+		u->tx_waits = true;
+		u->tx_until = plx_deadline_in(u->timeout_ms);
+	}
+	return -EAGAIN;
+}
+
+/*
+ * Hand a message to the socket, its fds with the first byte. Nothing else may be half sent.
+ * @return 0, what was not taken is the rest; -EAGAIN nothing was taken; -errno
+ */
+static int
+send_msg(struct vfio_user *u, const void *msg, uint32_t len, const int *fds, unsigned int nfds)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int) * VFIO_USER_OUR_FDS)];
+	} ctl;
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)msg, .iov_len = len};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	if (nfds > 0) {
+		mh.msg_control = ctl.buf;
+		mh.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+		memset(ctl.buf, 0, sizeof(ctl.buf));
+		ctl.align.cmsg_level = SOL_SOCKET;
+		ctl.align.cmsg_type = SCM_RIGHTS;
+		ctl.align.cmsg_len = CMSG_LEN(sizeof(int) * nfds);
+		memcpy(CMSG_DATA(&ctl.align), fds, sizeof(int) * nfds);
+	}
+	do
+		n = sendmsg(u->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return send_failed(u, errno);
+	u->rest = (const uint8_t *)msg + n;
+	u->rest_len = len - (uint32_t)n;
+	u->tx_waits = false;
+	return 0;
+}
+
+static int
+send_rest(struct vfio_user *u)
+{
+	while (u->rest_len > 0) {
+		int rc = send_msg(u, u->rest, u->rest_len, NULL, 0);
+
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+send_post(struct vfio_user *u, const struct vfio_user_post *p)
+{
+	struct {
+		struct vfio_user_header hdr;
+		struct vfio_user_region_access acc;
+		uint32_t value;
+	} m = {
+		.hdr = {.command = VFIO_USER_REGION_WRITE,
+			.msg_size = VFIO_USER_POST_MSG,
+			.flags = VFIO_USER_F_TYPE_COMMAND | VFIO_USER_F_NO_REPLY},
+		.acc = {.offset = p->off, .region = p->region, .count = sizeof(m.value)},
+		.value = p->value,
+	};
+
+	memcpy(u->post_msg, &m, VFIO_USER_POST_MSG);
+	return send_msg(u, u->post_msg, VFIO_USER_POST_MSG, NULL, 0);
+}
+
+static int
+send_posts(struct vfio_user *u)
+{
+	unsigned int done;
+	int rc = 0;
+
+	for (done = 0; done < u->nb_posts && rc == 0; done++) {
+		rc = send_post(u, &u->posts[done]);
+		if (rc != 0)
+			break;
+		rc = send_rest(u);
+	}
+	u->nb_posts -= done;
+	memmove(u->posts, u->posts + done, u->nb_posts * sizeof(u->posts[0]));
+	return rc;
+}
+
+static int
+send_reply(struct vfio_user *u)
+{
+	int rc;
+
+	if (u->out_len == 0)
+		return 0;
+	rc = send_msg(u, u->out, u->out_len, NULL, 0);
+	if (rc != 0)
+		return rc;
+	u->out_len = 0;
+	return send_rest(u);
+}
+
+static int
+send_call(struct vfio_user *u, struct vfio_user_call *c)
+{
+	int rc;
+
+	if (c->state != VFIO_USER_CALL_QUEUED)
+		return 0;
+	rc = send_msg(u, c->hdr, c->len, c->fds, c->nfds);
+	if (rc == -EBADF && c->nfds > 0) {
+		/* one of the caller's */
+		c->state = VFIO_USER_CALL_DONE;
+		c->rc = rc;
+		return 0;
+	}
+	if (rc != 0)
+		return rc;
+	c->state = VFIO_USER_CALL_SENT;
+	return send_rest(u);
+}
+
+/* @return nothing waits any more */
+static bool
+flush(struct vfio_user *u)
+{
+	int rc;
+
+	pthread_mutex_lock(&u->tx_lock);
+	rc = send_rest(u);
+	if (rc == 0)
+		rc = send_posts(u);
+	if (rc == 0)
+		rc = send_reply(u);
+	if (rc == 0)
+		rc = send_call(u, &u->call);
+	if (rc == 0)
+		rc = send_call(u, &u->dma_call);
+	if (rc == -EAGAIN && plx_deadline_past(u->tx_until))
+		rc = -ETIMEDOUT;
+	pthread_mutex_unlock(&u->tx_lock);
+	if (rc == -ETIMEDOUT)
+		vfio_user_lose(
+			u, rc, "the server has not read its socket for %u ms", u->timeout_ms);
+	else if (rc != 0 && rc != -EAGAIN)
+		lose_errno(u, -rc);
+	return rc == 0;
+}
+
+/* A register that waits already takes the newer value. @return false: no room */
+static bool
+post_queue(struct vfio_user *u, const struct vfio_user_post *p)
+{
+	unsigned int i;
+
+	for (i = 0; i < u->nb_posts; i++) {
+		if (u->posts[i].off == p->off && u->posts[i].region == p->region) {
+			u->posts[i].value = p->value;
+			return true;
+		}
+	}
+	if (u->nb_posts == VFIO_USER_POSTS)
+		return false;
+	u->posts[u->nb_posts++] = *p;
+	return true;
+}
+
+void
+vfio_user_post(struct plx_vfio_dev *dev, unsigned int region, uint64_t off, uint32_t v)
+{
+	struct vfio_user *u = (struct vfio_user *)dev;
+	const struct vfio_user_post p = {.off = off, .region = region, .value = v};
+	int rc = -EAGAIN;
+	bool queued = true;
+
+	pthread_mutex_lock(&u->tx_lock);
+	if (u->rest_len == 0 && u->nb_posts == 0)
+		rc = send_post(u, &p);
+	if (rc == -EAGAIN)
+		queued = post_queue(u, &p);
+	pthread_mutex_unlock(&u->tx_lock);
+	if (!queued)
+		vfio_user_lose(
+			u, -EIO, "the server takes no doorbells: %u wait for it", VFIO_USER_POSTS);
+	else if (rc != 0 && rc != -EAGAIN)
+		lose_errno(u, -rc);
+}
+
+/* ---- receiving ---- */
+
+static int
+take_fds(struct vfio_user *u, struct msghdr *mh)
+{
+	struct cmsghdr *c;
+	bool room = true;
+	int fd;
+
+	for (c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
+		const unsigned char *p = CMSG_DATA(c);
+		const unsigned char *end = (const unsigned char *)c + c->cmsg_len;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (; p + sizeof(fd) <= end; p += sizeof(fd)) {
+			memcpy(&fd, p, sizeof(fd));
+			room = u->rx.nfds < VFIO_USER_OUR_FDS;
+			if (room)
+				u->rx.fds[u->rx.nfds++] = fd;
+			else
+				close(fd);
+		}
+	}
+	return room && (mh->msg_flags & (MSG_CTRUNC | MSG_TRUNC)) == 0 ? 0 : -EPROTO;
+}
+
+/* @return 1 all of it is there; 0 not yet; <0 lost */
+static int
+recv_upto(struct vfio_user *u, void *dst, uint32_t want)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int) * VFIO_USER_OUR_FDS)];
+	} ctl;
+	struct iovec iov = {.iov_base = dst, .iov_len = want};
+	struct msghdr mh = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = ctl.buf,
+		.msg_controllen = sizeof(ctl.buf)};
+	ssize_t n = recvmsg(u->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n < 0) {
+		if (errno == EAGAIN || errno == EINTR)
+			return 0;
+		lose_errno(u, errno);
+		return -1;
+	}
+	if (take_fds(u, &mh) != 0) {
+		vfio_user_lose(u, -EPROTO,
+			"the server sent more than %d file descriptors at once, or this process "
+			"has reached its limit (ulimit -n)",
+			VFIO_USER_OUR_FDS);
+		return -1;
+	}
+	if (n == 0) {
+		lose_errno(u, ECONNRESET);
+		return -1;
+	}
+	u->rx.got += (uint32_t)n;
+	return (uint32_t)n == want;
+}
+
+static struct vfio_user_call *
+call_of(struct vfio_user *u, uint16_t id)
+{
+	struct vfio_user_call *c[2] = {&u->call, &u->dma_call};
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		if (c[i]->state != VFIO_USER_CALL_IDLE && c[i]->hdr->msg_id == id)
+			return c[i];
+	return NULL;
+}
+
+/* @return NULL, or what is wrong with a reply's header */
+static const char *
+check_reply(const struct vfio_user_header *h, const struct vfio_user_call *c)
+{
+	uint32_t body = h->msg_size - HDR;
+
+	if (c == NULL || c->state != VFIO_USER_CALL_SENT)
+		return "a reply that nobody waits for";
+	if (h->command != c->hdr->command)
+		return "a reply to another command";
+	if ((h->flags & VFIO_USER_F_ERROR) != 0)
+		return body == 0 ? NULL : "an error reply with a body";
+	return body < c->reply_min || body > c->reply_max ? "a reply of wrong size" : NULL;
+}
+
+/* A header is complete. @return NULL, or what is wrong with it */
+static const char *
+check_header(struct vfio_user *u)
+{
+	const struct vfio_user_header *h = &u->rx.hdr;
+	uint32_t type = h->flags & VFIO_USER_F_TYPE_MASK;
+
+	u->rx.call = NULL;
+	if (h->msg_size < HDR || h->msg_size > VFIO_USER_MAX_MSG)
+		return "a message of impossible size";
+	if (type == VFIO_USER_F_TYPE_REPLY) {
+		u->rx.call = call_of(u, h->msg_id);
+		return check_reply(h, u->rx.call);
+	}
+	if (type != VFIO_USER_F_TYPE_COMMAND)
+		return "a message that is neither command nor reply";
+	return u->negotiated ? NULL : "a command before the version was settled";
+}
+
+static void
+reply_done(struct vfio_user *u, struct vfio_user_call *c)
+{
+	const struct vfio_user_header *h = &u->rx.hdr;
+
+	c->rc = 0;
+	if ((h->flags & VFIO_USER_F_ERROR) != 0)
+		c->rc = h->error_no > 0 && h->error_no <= 4096 ? -(int)h->error_no : -EINVAL;
+	c->reply_len = h->msg_size - HDR;
+	c->state = VFIO_USER_CALL_DONE;
+	if (c->want_fds) {
+		memcpy(c->rfds, u->rx.fds, sizeof(c->rfds));
+		c->nrfds = u->rx.nfds;
+		u->rx.nfds = 0;
+	}
+}
+
+static void
+serve(struct vfio_user *u)
+{
+	const struct vfio_user_header *h = &u->rx.hdr;
+	struct vfio_user_header r = {.msg_id = h->msg_id,
+		.command = h->command,
+		.msg_size = HDR,
+		.flags = VFIO_USER_F_TYPE_REPLY};
+	int rc = vfio_user_serve(u, h->msg_size - HDR, u->out + HDR);
+
+	if ((h->flags & VFIO_USER_F_NO_REPLY) != 0)
+		return;
+	if (rc < 0) {
+		r.flags |= VFIO_USER_F_ERROR;
+		r.error_no = (uint32_t)-rc;
+	} else {
+		r.msg_size += (uint32_t)rc;
+	}
+	memcpy(u->out, &r, HDR);
+	u->out_len = r.msg_size;
+	flush(u);
+}
+
+/* Go on with the message that comes in. @return 1 it is complete; 0 not yet; <0 lost */
+static int
+recv_msg(struct vfio_user *u)
+{
+	struct vfio_user_rx *rx = &u->rx;
+	const char *wrong;
+	uint8_t *body;
+	int rc = 1;
+
+	if (rx->got < HDR) {
+		rc = recv_upto(u, (uint8_t *)&rx->hdr + rx->got, HDR - rx->got);
+		if (rc <= 0)
+			return rc;
+		wrong = check_header(u);
+		if (wrong != NULL) {
+			vfio_user_lose(u, -EPROTO, "the server sent %s%s", wrong,
+				u->negotiated ? "" : ": not a vfio-user server?");
+			return -1;
+		}
+	}
+	if (rx->got < rx->hdr.msg_size) {
+		body = rx->call != NULL ? rx->call->reply : rx->cmd;
+		rc = recv_upto(u, body + (rx->got - HDR), rx->hdr.msg_size - rx->got);
+	}
+	return rc;
+}
+
+static void
+receive(struct vfio_user *u)
+{
+	struct vfio_user_rx *rx = &u->rx;
+	unsigned int i;
+
+	for (i = 0; i < RX_BUDGET && recv_msg(u) > 0; i++) {
+		/* a command waits until its answer has room */
+		if (rx->call == NULL && !flush(u))
+			return;
+		if (rx->call != NULL)
+			reply_done(u, rx->call);
+		else
+			serve(u);
+		close_fds(rx->fds, &rx->nfds);
+		rx->got = 0;
+	}
+}
+
+/* ---- commands ---- */
+
+static void
+check_deadline(struct vfio_user *u, const struct vfio_user_call *c)
+{
+	if (c->state != VFIO_USER_CALL_QUEUED && c->state != VFIO_USER_CALL_SENT)
+		return;
+	if (!plx_deadline_past(c->until))
+		return;
+	if (!u->negotiated)
+		vfio_user_lose(u, -ETIMEDOUT,
+			"no answer within %u ms: the server has another client (it takes one at a "
+			"time) or hangs; end that client or restart the server",
+			u->timeout_ms);
+	else
+		vfio_user_lose(u, -ETIMEDOUT, "no answer to %s within %u ms; restart the server",
+			vfio_user_command_name(c->hdr->command), u->timeout_ms);
+}
+
+void
+vfio_user_pump(struct vfio_user *u)
+{
+	if (is_lost(u) != 0)
+		return;
+	flush(u);
+	receive(u);
+	if (is_lost(u) != 0)
+		return;
+	check_deadline(u, &u->call);
+	check_deadline(u, &u->dma_call);
+}
+
+int
+vfio_user_call_begin(struct vfio_user *u, struct vfio_user_call *c, uint16_t command,
+	uint32_t req_len, uint32_t reply_min, uint32_t reply_max)
+{
+	if (is_lost(u) != 0)
+		return -ENODEV;
+	do
+		u->last_id++;
+	while (call_of(u, u->last_id) != NULL);
+	*c->hdr = (struct vfio_user_header){.msg_id = u->last_id,
+		.command = command,
+		.msg_size = HDR + req_len,
+		.flags = VFIO_USER_F_TYPE_COMMAND};
+	c->len = HDR + req_len;
+	c->reply_min = reply_min;
+	c->reply_max = reply_max;
+	c->nrfds = 0;
+	c->until = plx_deadline_in(u->timeout_ms);
+	c->state = VFIO_USER_CALL_QUEUED;
+	flush(u);
+	return -EINPROGRESS;
+}
+
+int
+vfio_user_call_poll(struct vfio_user *u, struct vfio_user_call *c)
+{
+	vfio_user_pump(u);
+	if (c->state != VFIO_USER_CALL_DONE && is_lost(u) == 0)
+		return -EINPROGRESS;
+	if (c->state != VFIO_USER_CALL_DONE)
+		c->rc = is_lost(u);
+	c->state = VFIO_USER_CALL_IDLE;
+	c->nfds = 0;
+	return c->rc;
+}
+
+void
+vfio_user_call_drop_fds(struct vfio_user_call *c)
+{
+	close_fds(c->rfds, &c->nrfds);
+}

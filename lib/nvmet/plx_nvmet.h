@@ -17,15 +17,15 @@ extern "C" {
 struct plx_nvmet;
 
 struct plx_nvmet_conf {
-	const char *path;	/**< the vfio-user socket */
+	const char *path;        /**< the vfio-user socket */
 	const char *const *devs; /**< names of attached block devices; namespace i + 1 each */
 	uint32_t nb_devs;
-	const char *serial;	/**< NULL: made from the path */
-	const char *model;	/**< NULL: "Pollux NVMe" */
-	uint16_t max_queues;	/**< I/O queue pairs, 0: 63 */
-	uint16_t max_depth;	/**< entries a queue, 0: 1024 */
-	uint8_t mdts;		/**< power of two of 4 KiB pages, 0: 8 (1 MiB) */
-	bool rdonly;		/**< namespaces are write protected */
+	const char *serial;            /**< NULL: made from the path */
+	const char *model;             /**< NULL: "Pollux NVMe" */
+	uint16_t max_queues;           /**< I/O queue pairs, 0: 63 */
+	uint16_t max_depth;            /**< entries a queue, 0: 1024 */
+	uint8_t mdts;                  /**< power of two of 4 KiB pages, 0: 8 (1 MiB) */
+	bool rdonly;                   /**< namespaces are write protected */
 	bool no_sgl, no_dbbuf, no_map; /**< for tests: leave these features out */
 };
 

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * I/O commands as a whole: every opcode (NVM Command Set, 1.4, 6), what is wrong with a bad one,
+ * how device errors look to the host, and commands that take several requests.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "nvmet_priv.h"
+
+#define FORMAT_STEP (1u << 20) /* bytes zeroed by one request: others get their turn */
+
+/* @return 0, or why this namespace doesn't take commands */
+static uint16_t
+ns_find(struct plx_nvmet *c, const struct nvmet_sqe *e, struct nvmet_ns **ns)
+{
+	uint32_t nsid = rte_le_to_cpu_32(e->nsid);
+
+	if (nsid == 0 || nsid > c->nns)
+		return NVMET_ERR(GENERIC, INVALID_NS);
+	*ns = &c->ns[nsid - 1];
+	if ((*ns)->gone)
+		return NVMET_ERR(GENERIC, NS_NOT_READY);
+	if ((*ns)->formatting)
+		return NVMET_SC(GENERIC, FORMAT_IN_PROGRESS);
+	return 0;
+}
+
+/* Range of a command with SLBA and NLB. */
+static uint16_t
+set_range(struct nvmet_cmd *cmd, const struct nvmet_sqe *e, const struct nvmet_ns *ns)
+{
+	cmd->req.lba = rte_le_to_cpu_64(e->slba);
+	cmd->req.nblk = (rte_le_to_cpu_32(e->cdw12) & 0xffff) + 1;
+	if (cmd->req.lba >= ns->lim || cmd->req.nblk > ns->lim - cmd->req.lba)
+		return NVMET_ERR(GENERIC, LBA_RANGE);
+	return 0;
+}
+
+static uint16_t
+set_data(struct plx_nvmet *c, struct nvmet_cmd *cmd, const struct nvmet_sqe *e,
+	const struct nvmet_ns *ns, bool in)
+{
+	uint64_t len = (uint64_t)cmd->req.nblk << ns->shift;
+	uint16_t rc;
+
+	if (len > (uint64_t)NVMET_PAGE << c->mdts)
+		return NVMET_ERR(GENERIC, INVALID_FIELD);
+	rc = nvmet_data_map(c, cmd, e, len, in);
+	if (rc != 0)
+		return rc;
+	if (cmd->nsegs == 1) {
+		cmd->req.buf = cmd->segs[0].addr;
+	} else {
+		cmd->req.segs = cmd->segs;
+		cmd->req.nseg = cmd->nsegs;
+	}
+	return 0;
+}
+
+/* Force unit access: by the device, or by a flush after the write. */
+static void
+set_fua(const struct plx_nvmet *c, struct nvmet_cmd *cmd, const struct nvmet_sqe *e,
+	const struct nvmet_ns *ns)
+{
+	if (((rte_le_to_cpu_32(e->cdw12) | c->fua_all) & NVMET_DW12_FUA) == 0)
+		return;
+	if ((ns->info.caps & PLX_BLK_CAP_FUA) != 0)
+		cmd->req.flags |= PLX_IO_FUA;
+	else if ((ns->info.caps & PLX_BLK_CAP_FLUSH) != 0)
+		cmd->req.user =
+			(void *)((uintptr_t)cmd->req.user | (uintptr_t)NVMET_STEP_FUA << 32);
+}
+
+/* The next range of a Dataset Management command. @return false: there is none */
+static bool
+dsm_next(struct nvmet_cmd *cmd)
+{
+	const struct nvme_dsm_range *r = (const void *)cmd->segs;
+
+	while (cmd->step_i < cmd->nsegs && r[cmd->step_i].nlb == 0)
+		cmd->step_i++;
+	if (cmd->step_i == cmd->nsegs)
+		return false;
+	cmd->req.lba = rte_le_to_cpu_64(r[cmd->step_i].slba);
+	cmd->req.nblk = rte_le_to_cpu_32(r[cmd->step_i].nlb);
+	cmd->step_i++;
+	return true;
+}
+
+static uint32_t
+prepare_dsm(struct plx_nvmet *c, struct nvmet_cmd *cmd, const struct nvmet_sqe *e,
+	const struct nvmet_ns *ns)
+{
+	uint32_t i, n = (rte_le_to_cpu_32(e->cdw10) & 0xff) + 1;
+	const struct nvme_dsm_range *r = (const void *)c->page;
+	uint16_t rc = nvmet_data_get(c, e, c->page, n * sizeof(*r));
+
+	static_assert(sizeof(*r) == sizeof(struct plx_seg), "ranges are kept in segs");
+	if (rc != 0)
+		return rc;
+	for (i = 0; i < n; i++) {
+		uint64_t slba = rte_le_to_cpu_64(r[i].slba);
+
+		if (slba > ns->lim || rte_le_to_cpu_32(r[i].nlb) > ns->lim - slba)
+			return NVMET_ERR(GENERIC, LBA_RANGE);
+	}
+	if ((rte_le_to_cpu_32(e->cdw11) & 4) == 0) /* only Deallocate does something */
+		return NVMET_DONE;
+	if (c->rdonly)
+		return NVMET_ERR(GENERIC, NS_WRITE_PROTECTED);
+	if (!nvmet_segs_room(cmd, n))
+		return NVMET_SC(GENERIC, INTERNAL);
+	memcpy(cmd->segs, r, n * sizeof(*r));
+	cmd->nsegs = (uint16_t)n;
+	cmd->step_i = 0;
+	cmd->req.op = PLX_OP_DISCARD;
+	cmd->req.user = (void *)((uintptr_t)cmd->req.user | (uintptr_t)NVMET_STEP_DSM << 32);
+	return dsm_next(cmd) ? 0 : NVMET_DONE;
+}
+
+/* Commands with a range: op without data, or with data to or from the client. */
+static uint16_t
+prepare_range(struct plx_nvmet *c, struct nvmet_cmd *cmd, const struct nvmet_sqe *e,
+	const struct nvmet_ns *ns)
+{
+	uint16_t rc = set_range(cmd, e, ns);
+
+	if (rc != 0)
+		return rc;
+	switch (e->opc) {
+	case nvme_cmd_read:
+		cmd->req.op = PLX_OP_READ;
+		return set_data(c, cmd, e, ns, true);
+	case nvme_cmd_write:
+		cmd->req.op = PLX_OP_WRITE;
+		set_fua(c, cmd, e, ns);
+		return set_data(c, cmd, e, ns, false);
+	case nvme_cmd_compare:
+		cmd->req.op = PLX_OP_COMPARE;
+		return set_data(c, cmd, e, ns, false);
+	case nvme_cmd_verify:
+		cmd->req.op = PLX_OP_VERIFY;
+		return 0;
+	default:
+		cmd->req.op = PLX_OP_WRITE_ZEROES;
+		if ((rte_le_to_cpu_32(e->cdw12) & NVMET_DW12_DEAC) != 0)
+			cmd->req.flags |= PLX_IO_UNMAP;
+		set_fua(c, cmd, e, ns);
+		return 0;
+	}
+}
+
+/* @return the opcode is one of ours */
+static bool
+opcode_ok(const struct plx_nvmet *c, uint8_t opc)
+{
+	switch (opc) {
+	case nvme_cmd_flush:
+	case nvme_cmd_write:
+	case nvme_cmd_read:
+		return true;
+	case nvme_cmd_compare:
+		return (c->oncs & NVME_CTRL_ONCS_COMPARE) != 0;
+	case nvme_cmd_write_zeroes:
+		return (c->oncs & NVME_CTRL_ONCS_WRITE_ZEROES) != 0;
+	case nvme_cmd_dsm:
+		return (c->oncs & NVME_CTRL_ONCS_DSM) != 0;
+	case nvme_cmd_verify:
+		return (c->oncs & NVME_CTRL_ONCS_VERIFY) != 0;
+	default:
+		return false;
+	}
+}
+
+uint32_t
+nvmet_cmd_prepare(struct plx_nvmet *c, const struct nvmet_sq *sq, const struct nvmet_sqe *e,
+	struct nvmet_cmd *cmd, struct nvmet_ns **ns)
+{
+	uint8_t psdt = e->flags & NVMET_PSDT;
+	uint16_t rc;
+
+	if (!opcode_ok(c, e->opc))
+		return NVMET_ERR(GENERIC, INVALID_OPCODE);
+	if ((e->flags & NVMET_FUSE) != 0 || psdt > NVMET_PSDT_SGL || (psdt != 0 && !c->sgl))
+		return NVMET_ERR(GENERIC, INVALID_FIELD);
+	rc = ns_find(c, e, ns);
+	if (rc != 0)
+		return rc;
+	cmd->req.flags = 0;
+	cmd->req.nseg = 0;
+	cmd->req.buf = NULL;
+	cmd->req.user = nvmet_user(sq->id, e->cid, NVMET_STEP_NONE);
+	if (e->opc == nvme_cmd_flush) {
+		cmd->req.op = PLX_OP_FLUSH;
+		cmd->req.lba = 0;
+		cmd->req.nblk = 0;
+		return 0;
+	}
+	if (e->opc == nvme_cmd_dsm)
+		return prepare_dsm(c, cmd, e, *ns);
+	return prepare_range(c, cmd, e, *ns);
+}
+
+/* A device's error as the host sees it (1.4, 4.6.1.2). */
+static uint16_t
+status_of(const struct plx_blk_req *req)
+{
+	bool out = req->op == PLX_OP_WRITE || req->op == PLX_OP_WRITE_ZEROES ||
+		   req->op == PLX_OP_FLUSH || req->op == PLX_OP_DISCARD;
+
+	if (req->status == 0)
+		return 0;
+	if (req->raw != 0) /* an NVMe device said it itself */
+		return req->raw & (NVME_SC_MASK | NVME_SCT_MASK << NVME_SCT_SHIFT | NVME_SC_DNR);
+	switch (req->status) {
+	case -EILSEQ:
+		return NVMET_ERR(MEDIA, COMPARE_FAILED);
+	case -ENODATA:
+		return NVMET_ERR(MEDIA, READ_ERROR);
+	case -EBADMSG:
+		return NVMET_ERR(MEDIA, GUARD_CHECK);
+	case -EIO:
+		return out ? NVMET_SC(MEDIA, WRITE_FAULT) : NVMET_SC(MEDIA, READ_ERROR);
+	case -EROFS:
+		return NVMET_ERR(GENERIC, NS_WRITE_PROTECTED);
+	case -ENOSPC:
+		return NVMET_ERR(GENERIC, CAP_EXCEEDED);
+	case -ERANGE:
+		return NVMET_ERR(GENERIC, LBA_RANGE);
+	case -EINVAL:
+	case -EMSGSIZE:
+		return NVMET_ERR(GENERIC, INVALID_FIELD);
+	case -EOPNOTSUPP:
+		return NVMET_ERR(GENERIC, INVALID_OPCODE);
+	case -ENODEV:
+		return NVMET_ERR(GENERIC, NS_NOT_READY);
+	case -ECANCELED:
+	case -ESHUTDOWN:
+		return NVMET_SC(GENERIC, CMD_INTERRUPTED);
+	default:
+		return NVMET_SC(GENERIC, INTERNAL);
+	}
+}
+
+static void
+finish(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd, uint16_t status)
+{
+	uintptr_t user = (uintptr_t)cmd->req.user;
+	struct nvmet_sq *sq = &c->sq[(user >> 16) % NVMET_QUEUES];
+
+	if (status == 0) {
+		ns->ops[cmd->req.op]++;
+		ns->blocks[cmd->req.op] += cmd->req.nblk;
+	} else {
+		c->errors++;
+		c->media_errors += (status >> NVME_SCT_SHIFT & NVME_SCT_MASK) == NVME_SCT_MEDIA &&
+				   (status & NVME_SC_MASK) != NVME_SC_COMPARE_FAILED;
+		nvmet_errlog(c, sq->id, (uint16_t)user, status, (uint32_t)(ns - c->ns) + 1,
+			cmd->req.lba);
+	}
+	sq->inflight--;
+	sq->cq->inflight--;
+	nvmet_post(c, sq, (uint16_t)user, status, 0);
+	nvmet_cmd_free(c, cmd);
+}
+
+static void
+again(struct nvmet_ns *ns, struct nvmet_cmd *cmd)
+{
+	struct plx_blk_req *req = &cmd->req;
+
+	req->raw = 0;
+	nvmet_ns_submit(ns, &req, 1);
+}
+
+/* The next piece of a format. @return false: done with this namespace */
+static bool
+format_next(struct nvmet_ns *ns, struct nvmet_cmd *cmd)
+{
+	uint64_t left = ns->info.nblocks - cmd->req.lba;
+
+	if (left == 0)
+		return false;
+	cmd->req.nblk = (uint32_t)RTE_MIN(left, (uint64_t)(FORMAT_STEP >> ns->shift));
+	return true;
+}
+
+static void
+format_begin(struct nvmet_ns *ns, struct nvmet_cmd *cmd)
+{
+	ns->formatting = true;
+	ns->lim = 0;
+	cmd->req.op = PLX_OP_WRITE_ZEROES;
+	cmd->req.flags = PLX_IO_UNMAP;
+	cmd->req.nseg = 0;
+	cmd->req.buf = NULL;
+	cmd->req.lba = 0;
+	format_next(ns, cmd);
+	again(ns, cmd);
+}
+
+static void
+format_back(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd)
+{
+	uint16_t status = status_of(&cmd->req);
+
+	cmd->req.lba += cmd->req.nblk;
+	if (status == 0 && format_next(ns, cmd)) {
+		again(ns, cmd);
+		return;
+	}
+	nvmet_ns_open(ns);
+	if (status == 0 && cmd->format_left != 0) {
+		cmd->format_left--;
+		format_begin(ns + 1, cmd);
+		return;
+	}
+	c->formatting = false;
+	nvmet_cmd_free(c, cmd);
+	nvmet_admin_done(c, c->format_cid, status, 0);
+}
+
+void
+nvmet_ns_open(struct nvmet_ns *ns)
+{
+	ns->formatting = false;
+	ns->lim = ns->gone ? 0 : ns->info.nblocks;
+}
+
+/* One LBA format, no metadata, no protection: formatting is erasing (1.4, 5.23). */
+uint32_t
+nvmet_format(struct plx_nvmet *c, const struct nvmet_sqe *e)
+{
+	uint32_t dw10 = rte_le_to_cpu_32(e->cdw10), nsid = rte_le_to_cpu_32(e->nsid);
+	uint32_t ses = dw10 >> 9 & 7;
+	struct nvmet_cmd *cmd;
+
+	if ((c->oacs & NVME_CTRL_OACS_FORMAT) == 0)
+		return NVMET_ERR(GENERIC, INVALID_OPCODE);
+	if (nsid != NVME_NSID_ALL && (nsid == 0 || nsid > c->nns))
+		return NVMET_ERR(GENERIC, INVALID_NS);
+	if ((dw10 & 0xf) != 0 || (dw10 >> 4 & 0x1f) != 0)
+		return NVMET_ERR(CMD_SPECIFIC, INVALID_FORMAT);
+	if (ses > 1)
+		return NVMET_ERR(GENERIC, INVALID_FIELD);
+	if (c->formatting)
+		return NVMET_SC(GENERIC, FORMAT_IN_PROGRESS);
+	cmd = nvmet_cmd_alloc(c);
+	if (cmd == NULL)
+		return NVMET_SC(GENERIC, CMD_INTERRUPTED);
+	c->formatting = true;
+	c->format_cid = e->cid;
+	cmd->format_left = nsid == NVME_NSID_ALL ? c->nns - 1 : 0;
+	cmd->req.user = nvmet_user(0, e->cid, NVMET_STEP_FORMAT);
+	format_begin(&c->ns[nsid == NVME_NSID_ALL ? 0 : nsid - 1], cmd);
+	return NVMET_LATER;
+}
+
+static void
+begin_flush(struct nvmet_ns *ns, struct nvmet_cmd *cmd, void *user)
+{
+	cmd->req.op = PLX_OP_FLUSH;
+	cmd->req.flags = 0;
+	cmd->req.nseg = 0;
+	cmd->req.buf = NULL;
+	cmd->req.lba = 0;
+	cmd->req.nblk = 0;
+	cmd->req.user = user;
+	again(ns, cmd);
+}
+
+void
+nvmet_flush_quiet(struct plx_nvmet *c, struct nvmet_ns *ns)
+{
+	struct nvmet_cmd *cmd;
+
+	if ((ns->info.caps & PLX_BLK_CAP_FLUSH) == 0 || ns->gone)
+		return;
+	cmd = nvmet_cmd_alloc(c);
+	if (cmd != NULL)
+		begin_flush(ns, cmd, nvmet_user(0, 0, NVMET_STEP_QUIET));
+}
+
+void
+nvmet_cmd_back(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd)
+{
+	uintptr_t user = (uintptr_t)cmd->req.user;
+
+	switch ((enum nvmet_step)(user >> 32)) {
+	case NVMET_STEP_QUIET:
+		nvmet_cmd_free(c, cmd);
+		return;
+	case NVMET_STEP_FORMAT:
+		format_back(c, ns, cmd);
+		return;
+	case NVMET_STEP_DSM:
+		if (cmd->req.status != 0 || !dsm_next(cmd))
+			break;
+		again(ns, cmd);
+		return;
+	case NVMET_STEP_FUA:
+		if (cmd->req.status != 0)
+			break;
+		ns->ops[cmd->req.op]++;
+		ns->blocks[cmd->req.op] += cmd->req.nblk;
+		begin_flush(ns, cmd, (void *)(user & UINT32_MAX));
+		return;
+	case NVMET_STEP_NONE:
+		break;
+	}
+	finish(c, ns, cmd, status_of(&cmd->req));
+}
+
+bool
+nvmet_cmd_abort(struct plx_nvmet *c, uint16_t sqid, uint16_t cid)
+{
+	void *user = nvmet_user(sqid, cid, NVMET_STEP_NONE);
+	uint32_t i;
+
+	for (i = 0; i < c->nns; i++) {
+		struct nvmet_ns *ns = &c->ns[i];
+		struct plx_blk_req **p = &ns->pend, *req;
+
+		for (; (req = *p) != NULL; p = (struct plx_blk_req **)&req->drv[0]) {
+			if (req->user != user)
+				continue;
+			*p = (struct plx_blk_req *)(uintptr_t)req->drv[0];
+			if (*p == NULL)
+				ns->pend_tail = p;
+			ns->inflight--;
+			finish(c, ns, (struct nvmet_cmd *)req, NVMET_SC(GENERIC, ABORT_REQ));
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+nvmet_cmds_drop(struct plx_nvmet *c)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->nns; i++) {
+		struct nvmet_ns *ns = &c->ns[i];
+
+		while (ns->pend != NULL) {
+			struct plx_blk_req *req = ns->pend;
+
+			ns->pend = (struct plx_blk_req *)(uintptr_t)req->drv[0];
+			ns->inflight--;
+			nvmet_cmd_free(c, (struct nvmet_cmd *)req);
+		}
+		ns->pend_tail = &ns->pend;
+		nvmet_ns_open(ns);
+	}
+	c->formatting = false;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Identify (NVMe 1.4, 5.15).
+ */
+#include <string.h>
+
+#include "nvmet_priv.h"
+
+#define CNTLID 1
+
+/* Space-padded ASCII, as Identify has it. */
+static void
+ascii(char *to, size_t len, const char *from)
+{
+	size_t n = strnlen(from, len);
+
+	memset(to, ' ', len);
+	memcpy(to, from, n);
+}
+
+static void
+id_ctrl(struct plx_nvmet *c)
+{
+	struct nvme_id_ctrl *id = (void *)c->page;
+
+	id->vid = rte_cpu_to_le_16(NVMET_PCI_VENDOR);
+	id->ssvid = rte_cpu_to_le_16(NVMET_PCI_VENDOR);
+	ascii(id->sn, sizeof(id->sn), c->serial);
+	ascii(id->mn, sizeof(id->mn), c->model);
+	ascii(id->fr, sizeof(id->fr), NVMET_FIRMWARE);
+	id->rab = 5; /* commands a round: 2^n, near NVMET_BURST */
+	id->mdts = c->mdts;
+	id->cntlid = rte_cpu_to_le_16(CNTLID);
+	id->ver = rte_cpu_to_le_32(0x00010400);
+	id->oaes = rte_cpu_to_le_32(NVME_CTRL_OAES_NA);
+	id->cntrltype = NVME_CTRL_CNTRLTYPE_IO;
+	id->oacs = rte_cpu_to_le_16(c->oacs);
+	id->acl = NVMET_ACL;
+	id->aerl = NVMET_AERS - 1;
+	id->frmw = NVME_CTRL_FRMW_1ST_RO | 1 << 1;
+	id->lpa = NVME_CTRL_LPA_CMD_EFFECTS | NVME_CTRL_LPA_EXTENDED;
+	id->elpe = NVMET_ERRLOG - 1;
+	id->wctemp = rte_cpu_to_le_16(343);
+	id->cctemp = rte_cpu_to_le_16(353);
+	id->sqes = 0x66;
+	id->cqes = 0x44;
+	id->nn = rte_cpu_to_le_32(c->nns);
+	id->mnan = 0; /* as NN */
+	id->oncs = rte_cpu_to_le_16(c->oncs);
+	/* flush is for one namespace at a time */
+	id->vwc = (uint8_t)(2 << 1 | (c->vwc ? NVME_CTRL_VWC_PRESENT : 0));
+	id->sgls = rte_cpu_to_le_32(c->sgl ? 1 : 0); /* no alignment asked for */
+	memcpy(id->subnqn, c->subnqn, strlen(c->subnqn));
+	id->psd[0].mp = rte_cpu_to_le_16(100); /* 1 W */
+}
+
+static void
+id_ns(const struct nvmet_ns *ns, uint8_t *page, bool rdonly)
+{
+	struct nvme_id_ns *id = (void *)page;
+	uint64_t size = rte_cpu_to_le_64(ns->info.nblocks);
+	uint32_t phys = ns->info.phys_block_size / ns->info.block_size;
+	uint16_t atomic = (uint16_t)RTE_MIN(ns->info.atomic_nblk, 65536u);
+
+	id->nsze = id->ncap = id->nuse = size;
+	id->nlbaf = 0;
+	id->flbas = 0;
+	id->dlfeat = 0; /* what deallocated blocks read as isn't promised */
+	id->lbaf[0].ds = (uint8_t)ns->shift;
+	id->noiob = rte_cpu_to_le_16(
+		(uint16_t)(ns->info.boundary_nblk <= UINT16_MAX ? ns->info.boundary_nblk : 0));
+	if (atomic > 1) {
+		id->nsfeat |= NVME_NS_FEAT_NATOMIC;
+		id->nawun = id->nawupf = rte_cpu_to_le_16((uint16_t)(atomic - 1));
+	}
+	if (phys > 1 && phys <= 65536) {
+		id->nsfeat |= NVME_NS_FEAT_IO_OPT;
+		id->npwg = id->npwa = rte_cpu_to_le_16((uint16_t)(phys - 1));
+		id->npdg = id->npda = id->nows = id->npwg;
+	}
+	id->nsattr = rdonly || (ns->info.caps & PLX_BLK_CAP_RDONLY) != 0 ? 1 : 0;
+	memcpy(id->nguid, ns->nguid, sizeof(id->nguid));
+}
+
+static void
+id_descs(const struct nvmet_ns *ns, uint8_t *page)
+{
+	struct nvme_ns_id_desc *d = (void *)page;
+
+	d->nidt = NVME_NIDT_NGUID;
+	d->nidl = sizeof(ns->nguid);
+	memcpy(d->nid, ns->nguid, sizeof(ns->nguid));
+}
+
+/* Active NSIDs above after. All namespaces are attached for good. */
+static uint16_t
+id_list(struct plx_nvmet *c, uint32_t after)
+{
+	struct nvme_ns_list *l = (void *)c->page;
+	uint32_t i, n = 0;
+
+	if (after >= NVME_NSID_ALL - 1)
+		return NVMET_ERR(GENERIC, INVALID_NS);
+	for (i = after; i < c->nns && n < NVME_ID_NS_LIST_MAX; i++)
+		l->ns[n++] = rte_cpu_to_le_32(i + 1);
+	return 0;
+}
+
+static void
+id_ctrl_list(struct plx_nvmet *c, uint32_t from)
+{
+	struct nvme_ctrl_list *l = (void *)c->page;
+
+	if (from > CNTLID)
+		return;
+	l->num = rte_cpu_to_le_16(1);
+	l->identifier[0] = rte_cpu_to_le_16(CNTLID);
+}
+
+/* A namespace of ours, or why not. */
+static uint16_t
+find(struct plx_nvmet *c, uint32_t nsid, struct nvmet_ns **ns)
+{
+	if (nsid == 0 || nsid > c->nns)
+		return NVMET_ERR(GENERIC, INVALID_NS);
+	*ns = &c->ns[nsid - 1];
+	return 0;
+}
+
+static uint16_t
+build(struct plx_nvmet *c, const struct nvmet_sqe *e)
+{
+	uint32_t dw10 = rte_le_to_cpu_32(e->cdw10), nsid = rte_le_to_cpu_32(e->nsid);
+	struct nvmet_ns *ns;
+	uint16_t rc = 0;
+
+	switch (dw10 & 0xff) {
+	case NVME_IDENTIFY_CNS_NS:
+	case NVME_IDENTIFY_CNS_ALLOCATED_NS:
+		if (nsid == NVME_NSID_ALL) /* what all have in common: the one format */
+			ns = &c->ns[0];
+		else
+			rc = find(c, nsid, &ns);
+		if (rc == 0)
+			id_ns(ns, c->page, c->rdonly);
+		return rc;
+	case NVME_IDENTIFY_CNS_CTRL:
+		id_ctrl(c);
+		return 0;
+	case NVME_IDENTIFY_CNS_NS_ACTIVE_LIST:
+	case NVME_IDENTIFY_CNS_ALLOCATED_NS_LIST:
+		return id_list(c, nsid);
+	case NVME_IDENTIFY_CNS_NS_DESC_LIST:
+		rc = find(c, nsid, &ns);
+		if (rc == 0)
+			id_descs(ns, c->page);
+		return rc;
+	case NVME_IDENTIFY_CNS_NS_CTRL_LIST:
+		rc = find(c, nsid, &ns);
+		if (rc == 0)
+			id_ctrl_list(c, dw10 >> 16);
+		return rc;
+	case NVME_IDENTIFY_CNS_CTRL_LIST:
+		id_ctrl_list(c, dw10 >> 16);
+		return 0;
+	default:
+		return NVMET_ERR(GENERIC, INVALID_FIELD);
+	}
+}
+
+uint16_t
+nvmet_identify(struct plx_nvmet *c, const struct nvmet_sqe *e)
+{
+	uint16_t rc;
+
+	static_assert(sizeof(struct nvme_id_ctrl) == NVME_IDENTIFY_DATA_SIZE &&
+			      sizeof(c->page) == NVME_IDENTIFY_DATA_SIZE,
+		"identify data is a page");
+	memset(c->page, 0, sizeof(c->page));
+	rc = build(c, e);
+	if (rc != 0)
+		return rc;
+	return nvmet_data_put(c, e, c->page, sizeof(c->page), sizeof(c->page));
+}

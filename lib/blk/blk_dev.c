@@ -137,8 +137,10 @@ plx_blk_register(struct plx_blk *blk)
 			blk->info.max_queues, blk->info.max_depth);
 		return -EINVAL;
 	}
-	if (find(blk->info.name) != NULL)
+	if (find(blk->info.name) != NULL) {
+		PLX_LOG(ERR, "blk: %s is there already; choose another name=", blk->info.name);
 		return -EEXIST;
+	}
 	blk->info.state = PLX_BLK_CLOSED;
 	for (at = &devices; *at != NULL; at = &(*at)->next)
 		;

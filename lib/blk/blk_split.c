@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include <rte_malloc.h>
+#include "plx_mem.h"
 
 #include "blk_priv.h"
 
@@ -107,9 +107,8 @@ blk_split_init(struct plx_drvq *dq, size_t bounce_unit, int socket)
 	if (s->cpu)
 		bounce_unit = RTE_MAX(CPU_BOUNCE_UNIT, dq->block_size);
 	s->bounce_unit = RTE_ALIGN_FLOOR(bounce_unit, dq->block_size);
-	s->bounce =
-		s->cpu ? aligned_alloc(BOUNCE_ALIGN, NB_BOUNCE * bounce_unit)
-		       : rte_zmalloc_socket(NULL, NB_BOUNCE * bounce_unit, BOUNCE_ALIGN, socket);
+	s->bounce = s->cpu ? aligned_alloc(BOUNCE_ALIGN, NB_BOUNCE * bounce_unit)
+			   : plx_mem_alloc(NB_BOUNCE * bounce_unit, BOUNCE_ALIGN, socket);
 	if (s->bounce == NULL) {
 		free(s);
 		return -ENOMEM;
@@ -128,7 +127,7 @@ blk_split_fini(struct plx_drvq *dq)
 	if (s->cpu)
 		free(s->bounce);
 	else if (!s->tainted) /* else nobody may ever have that memory again */
-		rte_free(s->bounce);
+		plx_mem_free(s->bounce);
 	free(s);
 	dq->split = NULL;
 }

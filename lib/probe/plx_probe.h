@@ -8,9 +8,11 @@
  *	ram:size=1G[,block=4096][,name=r0]	null:size=1G
  *	vfio-user:/path/sock			soft-nvme:size=1G
  *
- * What stands before the first ':' names the driver or the transport. A first part without '='
- * is the address (a path or PCI address); "name=" names the attachment, else it is the driver's
- * name and a number. Unknown keys are refused with the list of the known ones.
+ * What stands before the first ':' names the driver or the transport. Then come parts separated by
+ * ','. A first part without '=', or that begins with '/', is the address (a path or PCI address);
+ * the others are key=value. "name=" names the attachment, else it is the driver's name and a
+ * number. Sizes take K, M, G, T. Unknown and repeated keys, missing values and blanks are refused
+ * with the list of what is known. There is no escape: neither paths nor values hold a ','.
  */
 #include <stdint.h>
 
@@ -31,7 +33,7 @@ struct plx_dev; /**< an attachment: a device, or a controller with several */
  */
 int plx_attach(const char *str, struct plx_dev **dev);
 
-/** Begin attaching. @return 0: plx_attach_poll() follows; or an error as above */
+/** Begin attaching. dev is not NULL. @return 0: plx_attach_poll() follows; or an error as above */
 int plx_attach_start(const char *str, struct plx_dev **dev);
 /** @return -EINPROGRESS while plx_ctrl_poll() has work on it, 0 attached, or its error: the
  * attachment is gone then */
@@ -43,6 +45,11 @@ int plx_attach_poll(struct plx_dev *dev);
  * @return 0, or the error met on the way; it is detached in any case
  */
 int plx_detach(struct plx_dev *dev);
+/** Begin detaching. @return 0: plx_detach_poll() follows; -EALREADY it is being detached */
+int plx_detach_start(struct plx_dev *dev);
+/** @return -EINPROGRESS while plx_ctrl_poll() has work on it; else as plx_detach(), and dev is
+ * freed */
+int plx_detach_poll(struct plx_dev *dev);
 /** Detach everything, in reverse order. @return 0 or the first error */
 int plx_detach_all(void);
 

@@ -23,24 +23,31 @@ extern "C" {
 /** An attachment, as its driver sees it. */
 struct plx_dev {
 	char name[PLX_DEV_NAME_MAX];
-	char *str;			/**< the device string */
-	const char *addr;		/**< its address part ("/path/sock"), or "" */
-	struct rte_kvargs *args;	/**< its key=value part; "name" is stripped; never NULL */
+	char *str;               /**< the device string */
+	const char *addr;        /**< its address part ("/path/sock"), or "" */
+	struct rte_kvargs *args; /**< its key=value part; "name" is stripped; never NULL */
 	const struct plx_driver *drv;
-	void *priv;			/**< the driver's */
-	struct plx_pci *pci;		/**< PCI drivers: the probed function; freed after detach */
+	void *priv;          /**< the driver's */
+	struct plx_pci *pci; /**< PCI drivers: the probed function; freed after detach */
 	/* private to lib/probe */
 	struct plx_dev *next;
+	struct plx_dev *parent; /* attached by this one's driver: hidden, may share its name */
 	struct plx_vfio_dev *vfio;
 	struct plx_pt pt;
 	int state, rc;
+	int result;  /* of a failed attach, or of a detach */
+	bool detach; /* as soon as it is attached */
 };
 
-/** A driver. All functions run under the control lock. */
+/**
+ * A driver. All functions run under the control lock. They may attach and detach others with
+ * plx_attach_start() and plx_detach_start(); such an attachment belongs to theirs: it is not
+ * listed and may have the same name.
+ */
 struct plx_driver {
 	const char *name; /**< of the driver, and the prefix of its device strings unless pci_ids */
 	const char *help; /**< one line: the device string with its keys */
-	const char *const *keys; /**< accepted keys, ended by NULL */
+	const char *const *keys;          /**< accepted keys, ended by NULL */
 	const struct plx_pci_id *pci_ids; /**< binds PCI functions; ended by vendor 0 */
 	/**
 	 * Begin attaching: validate args, allocate, set dev->priv. @return 0 attached (devices are
@@ -66,6 +73,10 @@ int plx_driver_register(const struct plx_driver *drv);
 const struct plx_driver *plx_driver_next(const struct plx_driver *prev);
 /** Built-in drivers, ended by NULL: generated from the build's options. */
 extern const struct plx_driver *const plx_builtin_drivers[];
+
+/** Log one line: what is wrong with an argument, its value, and the driver's help.
+ * @return -EINVAL */
+int plx_arg_bad(const struct plx_dev *dev, const char *key, const char *why);
 
 /** Parse a size: digits with K, M, G, T (powers of 1024), optional 'i' and 'B'.
  * @return 0; -EINVAL; -ERANGE */

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PROBE_PRIV_H
+#define PROBE_PRIV_H
+#include "plx_probe_drv.h"
+
+enum { DEV_ATTACHING, DEV_ATTACHED, DEV_FAILED, DEV_DETACHING, DEV_DETACHED };
+
+/* probe_str.c */
+/* Take the string apart: str, addr, args, name, drv. Logs what is wrong. */
+int probe_parse(struct plx_dev *dev, const char *str);
+/* The keys of a PCI device are known when its driver is. */
+int probe_check_keys(const struct plx_dev *dev, const struct plx_driver *drv);
+bool probe_is_vfio_user(const struct plx_dev *dev);
+
+/* probe_driver.c */
+const struct plx_driver *probe_driver_find(const char *name, size_t len);
+/* The candidate nearest to word by edit distance, when it is near. */
+struct probe_near {
+	const char *word;
+	size_t len;
+	const char *best;
+	unsigned int distance;
+};
+void probe_near_try(struct probe_near *near, const char *candidate);
+
+/* probe_pci.c: open the transport, read config space, find the driver. Polled. */
+int probe_pci(struct plx_dev *dev);
+void probe_pci_close(struct plx_dev *dev);
+
+/* probe_dev.c: give it a name if the string didn't; check that it is free */
+int probe_name(struct plx_dev *dev);
+
+#endif

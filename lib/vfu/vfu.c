@@ -71,6 +71,23 @@ run_handler(struct plx_vfu *v)
 	return commands[cmd].handle(v, m);
 }
 
+static const char *
+why_text(int why)
+{
+	switch (why) {
+	case -EFAULT:
+		return "it truncated the file behind memory that it had mapped";
+	case -EPROTO:
+		return "it doesn't keep to the vfio-user protocol";
+	case -ETIMEDOUT:
+		return "it said nothing";
+	case -EMFILE:
+		return "more file descriptors than can be taken (see ulimit -n)";
+	default:
+		return strerror(-why);
+	}
+}
+
 /* The connection is of no use any more; the device model is asked to let go, see leave(). */
 static void
 drop_client(struct plx_vfu *v, int why)
@@ -78,7 +95,7 @@ drop_client(struct plx_vfu *v, int why)
 	if (why == -ENOTCONN || why == -ECONNRESET || why == -EPIPE)
 		PLX_LOG(INFO, "vfio-user:%s: the client left", v->path);
 	else
-		PLX_LOG(WARNING, "vfio-user:%s: client dropped: %s", v->path, strerror(-why));
+		PLX_LOG(WARNING, "vfio-user:%s: client dropped: %s", v->path, why_text(why));
 	close(v->fd);
 	v->fd = -1;
 	vfu_msg_clear(&v->msg);

@@ -33,7 +33,7 @@ struct plx_dev {
 	struct plx_dev *next;
 	struct plx_dev *parent; /* attached by this one's driver: hidden, may share its name */
 	struct plx_vfio_dev *vfio;
-	struct plx_pt pt;
+	struct plx_pt pt, pci_pt;
 	int state, rc;
 	int result;  /* of a failed attach, or of a detach */
 	bool detach; /* as soon as it is attached */

@@ -69,7 +69,7 @@ plx_arg_bad(const struct plx_dev *dev, const char *key, const char *why)
 	const char *v = plx_arg_str(dev, key);
 
 	PLX_LOG(ERR, "'%s': %s%s%s %s; use %s", dev->str, key, v != NULL ? "=" : "",
-		v != NULL ? v : "", why, dev->drv->help);
+		v != NULL ? v : "", why, probe_help(dev));
 	return -EINVAL;
 }
 

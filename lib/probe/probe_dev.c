@@ -133,6 +133,11 @@ static int
 attach_step(struct plx_dev *dev)
 {
 	PLX_PT_BEGIN(&dev->pt);
+	if (probe_is_vfio_user(dev)) {
+		PLX_PT_CALL(&dev->pt, dev->rc, probe_pci(dev), probe_pci(dev));
+		if (dev->rc != 0)
+			PLX_PT_RETURN(&dev->pt, dev->rc);
+	}
 	PLX_PT_CALL(&dev->pt, dev->rc, driver_call(dev, dev->drv->attach),
 		driver_call(dev, dev->drv->poll));
 	PLX_PT_RETURN(&dev->pt, dev->rc);
@@ -195,12 +200,15 @@ detach_step(struct plx_dev *dev)
 		driver_call(dev, dev->drv->poll));
 	if (dev->rc != 0)
 		dev->result = dev->rc;
+	probe_pci_close(dev);
 	PLX_PT_END(&dev->pt);
 }
 
 static void
 attach_end(struct plx_dev *dev, int rc)
 {
+	if (rc != 0)
+		probe_pci_close(dev);
 	if (dev->detach)
 		dev->state = rc == 0 ? DEV_DETACHING : DEV_DETACHED;
 	else

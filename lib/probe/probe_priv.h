@@ -11,6 +11,10 @@ int probe_parse(struct plx_dev *dev, const char *str);
 /* The keys of a PCI device are known when its driver is. */
 int probe_check_keys(const struct plx_dev *dev, const struct plx_driver *drv);
 bool probe_is_vfio_user(const struct plx_dev *dev);
+/* What the string should look like. */
+const char *probe_help(const struct plx_dev *dev);
+/* Add to a list in words. */
+void probe_append(char *list, size_t size, const char *word);
 
 /* probe_driver.c */
 const struct plx_driver *probe_driver_find(const char *name, size_t len);

@@ -32,8 +32,8 @@ probe_is_vfio_user(const struct plx_dev *dev)
 
 /* ---- the prefix ---- */
 
-static void
-append(char *list, size_t size, const char *word)
+void
+probe_append(char *list, size_t size, const char *word)
 {
 	size_t n = strlen(list);
 
@@ -51,7 +51,7 @@ no_driver(const char *str, size_t len)
 	for (d = plx_driver_next(NULL); d != NULL; d = plx_driver_next(d)) {
 		if (d->pci_ids != NULL)
 			continue;
-		append(known, sizeof(known), d->name);
+		probe_append(known, sizeof(known), d->name);
 		probe_near_try(&near, d->name);
 	}
 	PLX_LOG(ERR, "'%s': no driver '%.*s'%s%s%s; known are: %s", str, (int)len, str,
@@ -114,7 +114,7 @@ check_key(const struct plx_dev *dev, const struct plx_driver *drv, const char *k
 	probe_near_try(&near, "name");
 	for (i = 0; (keys = next_keys(dev, drv, i)) != NULL; i++) {
 		for (; *keys != NULL; keys++) {
-			append(known, sizeof(known), *keys);
+			probe_append(known, sizeof(known), *keys);
 			probe_near_try(&near, *keys);
 		}
 	}
@@ -137,11 +137,16 @@ probe_check_keys(const struct plx_dev *dev, const struct plx_driver *drv)
 
 /* ---- parts ---- */
 
+const char *
+probe_help(const struct plx_dev *dev)
+{
+	return dev->drv != NULL ? dev->drv->help : VFIO_USER ":/path/to/socket[,key=value...]";
+}
+
 static int
 refuse(const struct plx_dev *dev, const char *part, const char *why)
 {
-	PLX_LOG(ERR, "'%s': '%s' %s; use %s", dev->str, part, why,
-		dev->drv != NULL ? dev->drv->help : VFIO_USER ":/path/to/socket[,key=value...]");
+	PLX_LOG(ERR, "'%s': '%s' %s; use %s", dev->str, part, why, probe_help(dev));
 	return -EINVAL;
 }
 

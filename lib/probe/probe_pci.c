@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* PCI functions: open what provides them, read config space, find their driver. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_common.h>
+
+#include "plx_log.h"
+#include "plx_vfio.h"
+
+#include "probe_priv.h"
+
+PLX_LOG_USE(probe);
+
+#define TIMEOUT_MAX_MS 600000
+
+static int
+open_vfio_user(struct plx_dev *dev)
+{
+	struct plx_vfio_user_conf conf = {0};
+
+	if (dev->addr[0] == '\0') {
+		PLX_LOG(ERR, "'%s': the server's socket is missing; use vfio-user:/path/to/socket",
+			dev->str);
+		return -EINVAL;
+	}
+	if (plx_arg_u32(dev, "timeout", 1, TIMEOUT_MAX_MS, 0, &conf.timeout_ms) != 0)
+		return -EINVAL;
+	return plx_vfio_user_open(dev->addr, &conf, &dev->vfio);
+}
+
+static int
+new_pci(struct plx_dev *dev)
+{
+	dev->pci = calloc(1, sizeof(*dev->pci));
+	if (dev->pci == NULL)
+		return -ENOMEM;
+	dev->pci->vfio = dev->vfio;
+	return plx_pci_probe(dev->pci);
+}
+
+static int
+match(struct plx_dev *dev)
+{
+	const struct plx_pci *pci = dev->pci;
+	const struct plx_driver *d;
+	char known[256] = "";
+
+	for (d = plx_driver_next(NULL); d != NULL; d = plx_driver_next(d)) {
+		if (d->pci_ids == NULL)
+			continue;
+		if (plx_pci_match(pci, d->pci_ids)) {
+			dev->drv = d;
+			return probe_check_keys(dev, d);
+		}
+		probe_append(known, sizeof(known), d->name);
+	}
+	PLX_LOG(ERR,
+		"'%s': no driver for PCI device %04x:%04x, class %06x; drivers in this build: %s",
+		dev->str, pci->vendor, pci->device, pci->class_code,
+		known[0] != '\0' ? known : "none");
+	return -ENODEV;
+}
+
+int
+probe_pci(struct plx_dev *dev)
+{
+	PLX_PT_BEGIN(&dev->pci_pt);
+	dev->rc = open_vfio_user(dev);
+	if (dev->rc != 0)
+		PLX_PT_RETURN(&dev->pci_pt, dev->rc);
+	PLX_PT_CALL(&dev->pci_pt, dev->rc, plx_vfio_poll(dev->vfio), plx_vfio_poll(dev->vfio));
+	if (dev->rc != 0)
+		PLX_PT_RETURN(&dev->pci_pt, dev->rc);
+	PLX_PT_CALL(&dev->pci_pt, dev->rc, new_pci(dev), plx_pci_poll(dev->pci));
+	if (dev->rc == 0)
+		dev->rc = match(dev);
+	if (dev->rc == 0)
+		dev->rc = probe_name(dev);
+	PLX_PT_RETURN(&dev->pci_pt, dev->rc);
+	PLX_PT_END(&dev->pci_pt);
+}
+
+void
+probe_pci_close(struct plx_dev *dev)
+{
+	plx_vfio_close(dev->vfio);
+	dev->vfio = NULL;
+	free(dev->pci);
+	dev->pci = NULL;
+}

@@ -5,7 +5,7 @@
 #
 # usage: test.sh [--quick] [RUN...]
 #   --quick  the release build only: its tests and checks
-#   RUN      release asan tsan (default: all)
+#   RUN      release asan tsan docs (default: all)
 . "$(dirname "$0")/common.sh"
 
 results=
@@ -97,8 +97,39 @@ run_tsan()
 		tests tsan "$top/build-tsan" --suite tsan -t 6
 }
 
+# script RUN TEST COMMAND...: one test that is a command; 77 skips, its last line is the reason.
+script()
+{
+	local run=$1 test=$2 log="$logs/$2.log" rc
+	shift 2
+
+	"$@" </dev/null >"$log" 2>&1
+	rc=$?
+	case $rc in
+	0) record passed "$run" "$test" "" ;;
+	77) record skipped "$run" "$test" "$(tail -n 1 "$log" | sed 's/^skipped: *//')" ;;
+	*)
+		record failed "$run" "$test" "exit status $rc, the log is $log"
+		tail -n 40 "$log"
+		;;
+	esac
+}
+
+run_docs()
+{
+	rm -rf "$top/build-docs"
+	mkdir -p "$logs"
+	if ! meson setup "$top/build-docs" "$top" -Ddocs=enabled >"$logs/docs.log" 2>&1; then
+		tail -n 20 "$logs/docs.log"
+		record failed docs setup "meson setup failed, the log is $logs/docs.log"
+		return
+	fi
+	script docs guides ninja -C "$top/build-docs" doc/guides
+	script docs api ninja -C "$top/build-docs" doc/api
+}
+
 runs=()
-all=(release asan tsan)
+all=(release asan tsan docs)
 for arg in "$@"; do
 	case $arg in
 	--quick) runs+=(release) ;;

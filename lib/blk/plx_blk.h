@@ -167,7 +167,8 @@ struct plx_blkq {
  * Owner of the queue only. Never blocks, never fails.
  *
  * @param q     a queue of plx_blk_queue_get()
- * @param reqs  n requests; none may be in flight already
+ * @param reqs  requests; none may be in flight already
+ * @param n     how many
  * @return      how many were accepted, from the first on; fewer than n only for want of room.
  *              Every accepted request comes back once from plx_blkq_poll().
  */
@@ -188,6 +189,7 @@ plx_blkq_submit(struct plx_blkq *q, struct plx_blk_req *const *reqs, uint16_t n)
  *
  * @param q     a queue of plx_blk_queue_get()
  * @param reqs  room for n pointers
+ * @param n     how many at most
  * @return      how many were stored; each has its status set and belongs to the caller again
  */
 static inline uint16_t

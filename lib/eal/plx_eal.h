@@ -50,6 +50,7 @@ bool plx_eal_joined(void);
 /**
  * Reserve a zeroed, DMA-able, IOVA-contiguous memzone near a NUMA node; falls back to any node.
  * @param name   shorter than 32 bytes, unique in the process
+ * @param len    bytes
  * @param socket NUMA node or SOCKET_ID_ANY
  * @param align  power of two, 0 for a cache line
  * @return the zone, or NULL with rte_errno as rte_memzone_reserve_aligned()

@@ -44,7 +44,9 @@ void plx_sigbus_del(struct plx_sigbus_range *range);
 /**
  * Handle a SIGBUS if it came from a watched range: put anonymous memory in the page's place.
  * To be called from a handler installed with SA_SIGINFO; safe there.
- * @param uctx  the handler's third argument; not used so far
+ * @param sig   the handler's first argument
+ * @param info  its second
+ * @param uctx  its third; not used so far
  * @return true: return from the handler, the access is repeated; false: not ours, or no memory
  */
 bool plx_sigbus_try_handle(int sig, const siginfo_t *info, void *uctx);

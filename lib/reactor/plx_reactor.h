@@ -30,6 +30,10 @@ void plx_reactor_destroy(struct plx_reactor *r);
 
 /**
  * Add a poller; the reactor's thread only, or before it runs. May be called from a poller.
+ * @param r     the reactor
+ * @param name  for statistics and debuggers; copied
+ * @param fn    called with arg
+ * @param arg   anything
  * @param period_us 0: every turn
  * @return NULL: no memory
  */

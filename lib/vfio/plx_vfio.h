@@ -66,6 +66,8 @@ struct plx_vfio_user_conf {
  * info, regions (mapping what is mappable) and interrupts, create the domain. plx_vfio_poll()
  * ends with 0 when the device is usable, else with an error that was logged with its way out.
  * @param path  UNIX socket, or a directory that holds it under the name "cntrl"
+ * @param conf  options, NULL for the defaults
+ * @param dev   out
  * @return 0; logged: -ENAMETOOLONG; -ENOENT; -EACCES; -ENOTSOCK; -EPROTOTYPE another kind of
  *         socket; -ECONNREFUSED nobody serves it; -ENOMEM. Of plx_vfio_poll(): these, -ETIMEDOUT,
  *         -ENODEV the server left, -EPROTO it broke the protocol, -EPROTONOSUPPORT its version or

@@ -154,7 +154,8 @@ io_fetch(struct plx_nvmet *c, struct nvmet_sq *sq, uint32_t n)
 		n = RTE_MIN(n, nvmet_cq_room(c, sq->cq));
 	if (unlikely(n == 0))
 		return 0;
-	for (i = 0; i < AHEAD; i++)
+	/* not beyond the tail: the host may be writing there */
+	for (i = 1; i < AHEAD && i < n; i++)
 		rte_prefetch0(&sq->mem[head + i]);
 	sq->inflight += n;
 	sq->cq->inflight += n;
@@ -163,7 +164,8 @@ io_fetch(struct plx_nvmet *c, struct nvmet_sq *sq, uint32_t n)
 		struct nvmet_sqe e = sq->mem[head];
 
 		rte_compiler_barrier();
-		rte_prefetch0(&sq->mem[head + AHEAD]);
+		if (i + AHEAD < n)
+			rte_prefetch0(&sq->mem[head + AHEAD]);
 		if (unlikely(++head == sq->size))
 			head = 0;
 		if (unlikely(!io_fast(c, sq, &e, cmd, &to))) {

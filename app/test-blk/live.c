@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The line of each second on a terminal: what changed since the one before. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <rte_cycles.h>
+
+#include "testblk.h"
+
+struct tb_live {
+	const struct tb_job *job;
+	uint64_t begin, last;
+	struct tb_hist now, before; /* all queues, all sides */
+};
+
+struct tb_live *
+tb_live_create(const struct tb_job *job)
+{
+	struct tb_live *l = calloc(1, sizeof(*l));
+
+	if (l != NULL) {
+		l->job = job;
+		l->begin = l->last = rte_rdtsc();
+	}
+	return l;
+}
+
+void
+tb_live_destroy(struct tb_live *l)
+{
+	if (l != NULL)
+		fprintf(stderr, "\r\033[K");
+	free(l);
+}
+
+/* The workers go on counting: each counter is read once, and none ever goes back. */
+static void
+gather(struct tb_live *l)
+{
+	const struct tb_job *job = l->job;
+
+	l->before = l->now;
+	l->now = (struct tb_hist){.max = UINT64_MAX};
+	for (uint32_t d = 0; d < job->ndev; d++)
+		for (uint16_t i = 0; i < job->devs[d].nq; i++)
+			for (unsigned int s = 0; s < TB_SIDES; s++)
+				tb_hist_merge(&l->now, &job->devs[d].queues[i].sum->lat[s]);
+	for (unsigned int b = 0; b < TB_HIST_BUCKETS; b++)
+		l->before.count[b] = l->now.count[b] - l->before.count[b];
+}
+
+int
+tb_live_poll(void *live)
+{
+	static const double q[] = {0.5, 0.99};
+	struct tb_live *l = live;
+	uint64_t tsc = rte_rdtsc();
+	double hz = l->job->hz, at[2], iops;
+
+	gather(l); /* leaves the difference in before */
+	l->before.max = UINT64_MAX;
+	tb_hist_quantiles(&l->before, q, at, 2);
+	iops = (double)tb_hist_total(&l->before) * hz / (double)(tsc - l->last);
+	fprintf(stderr, "\r\033[K[%3.0f s] %.0f IOPS, %.0f MiB/s, p50 %.1f us, p99 %.1f us",
+		(double)(tsc - l->begin) / hz, iops, iops * l->job->opts->bs / (1 << 20),
+		at[0] * 1e6 / hz, at[1] * 1e6 / hz);
+	fflush(stderr);
+	l->last = tsc;
+	return 1;
+}

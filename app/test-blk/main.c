@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+
+#include "plx_eal.h"
+#include "plx_sigbus.h"
+#include "testblk.h"
+
+volatile sig_atomic_t tb_interrupted;
+
+/* The first asks for an orderly end, the second doesn't wait for it. */
+static void
+on_signal(int sig)
+{
+	(void)sig;
+	if (tb_interrupted)
+		_exit(130);
+	tb_interrupted = 1;
+}
+
+/* A device or a peer's file that went away under its mapping. */
+static void
+on_sigbus(int sig, siginfo_t *info, void *uctx)
+{
+	if (!plx_sigbus_try_handle(sig, info, uctx))
+		signal(SIGBUS, SIG_DFL); /* the access is repeated, and kills */
+}
+
+static void
+catch_signals(void)
+{
+	struct sigaction end = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	struct sigaction bus = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO};
+
+	sigaction(SIGINT, &end, NULL);
+	sigaction(SIGTERM, &end, NULL);
+	sigaction(SIGBUS, &bus, NULL);
+}
+
+/* Where the program's own arguments begin: behind "--", or all when there is none. */
+static int
+own_args(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--") == 0)
+			return i + 1;
+	return 1;
+}
+
+/* EAL's arguments: what stands before "--"; EAL keeps pointers and reorders. */
+static int
+start_eal(int own, char **argv)
+{
+	int n = own > 1 ? own - 1 : 1, rc;
+	char **eal = calloc((size_t)n + 1, sizeof(*eal));
+
+	if (eal == NULL)
+		return -ENOMEM;
+	memcpy(eal, argv, (size_t)n * sizeof(*eal));
+	rc = plx_eal_init_app(n, eal);
+	free(eal);
+	return rc;
+}
+
+/* Opened before the run: a wrong path must not cost the figures. */
+static FILE *
+open_json(const char *path)
+{
+	FILE *f;
+
+	if (path == NULL || strcmp(path, "-") == 0)
+		return stdout;
+	f = fopen(path, "w");
+	if (f == NULL)
+		tb_say("--json %s: %s", path, strerror(errno));
+	return f;
+}
+
+static int
+report(const struct tb_job *job, FILE *json, int rc)
+{
+	const char *path = job->opts->json;
+
+	if (tb_job_verdict(job) != TB_OK)
+		rc = TB_FAIL;
+	/* a standard output that carries JSON carries nothing else */
+	tb_report_text(job, path != NULL && json == stdout ? stderr : stdout);
+	if (path != NULL && tb_report_json(job, json, rc) != TB_OK)
+		rc = TB_FAIL;
+	return rc;
+}
+
+static int
+run_job(const struct tb_opts *opts, FILE *json)
+{
+	struct tb_job job = {.opts = opts, .hz = (double)rte_get_tsc_hz()};
+	int rc = tb_job_open(&job);
+
+	if (rc == TB_OK)
+		rc = tb_job_plan(&job);
+	if (rc == TB_OK)
+		rc = tb_job_run(&job);
+	if (job.total != NULL)
+		rc = report(&job, json, rc);
+	return RTE_MAX(rc, tb_job_close(&job));
+}
+
+int
+main(int argc, char **argv)
+{
+	struct tb_opts opts;
+	int own = own_args(argc, argv), rc;
+	FILE *json;
+
+	switch (tb_opts_parse(&opts, argc - own, argv + own)) {
+	case TB_PARSED_DONE:
+		return TB_OK;
+	case TB_PARSED_BAD:
+		return TB_USAGE;
+	case TB_PARSED_RUN:
+		break;
+	}
+	json = open_json(opts.json);
+	if (json == NULL)
+		return TB_USAGE;
+	rc = start_eal(own, argv);
+	if (rc < 0)
+		return rc == -EINVAL ? TB_USAGE : TB_FAIL;
+	catch_signals();
+	rc = run_job(&opts, json);
+	plx_eal_cleanup();
+	if (json != stdout)
+		fclose(json);
+	return rc;
+}

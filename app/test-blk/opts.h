@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TB_OPTS_H
+#define TB_OPTS_H
+/**
+ * @file
+ * The command line.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_config.h>
+
+#define TB_DEVS_MAX 64
+
+/** What the program was asked to do. */
+struct tb_opts {
+	const char *dev[TB_DEVS_MAX]; /**< device strings */
+	uint32_t ndev;
+	const char *rw;     /**< as given */
+	bool random;        /**< addresses: random, else sequential */
+	bool reads, writes; /**< both: mixed */
+	uint32_t rwmix;     /**< percent of reads when mixed */
+	uint32_t bs;        /**< bytes an I/O */
+	uint16_t qd;        /**< I/Os in flight a queue */
+	uint16_t batch;     /**< I/Os a submit and a poll */
+	double time_s;      /**< 0: until size has moved */
+	uint64_t size;      /**< bytes of each device to work on; 0: all */
+	uint64_t offset;    /**< where they begin */
+	uint16_t queues;    /**< of each device; 0: one an lcore */
+	bool lcores_given;
+	bool lcore[RTE_MAX_LCORE];
+	bool verify, allow_write;
+	const char *json; /**< file, "-" for stdout, or NULL */
+	uint64_t seed;
+};
+
+enum tb_parsed {
+	TB_PARSED_RUN = 0, /**< go on */
+	TB_PARSED_DONE,    /**< --help or --version was answered */
+	TB_PARSED_BAD,     /**< one line was printed */
+};
+
+/** Parse the program's own arguments (what stands behind "--"). */
+enum tb_parsed tb_opts_parse(struct tb_opts *o, int argc, char **argv);
+
+/** Print one line for the user: "plx-testblk: ..." on stderr. */
+void tb_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

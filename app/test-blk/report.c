@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The report as tables: a line a device and queue. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "testblk.h"
+
+static const char *const side_names[TB_SIDES] = {"read", "write", "verify"};
+
+/* A line of the tables: a queue, a device, or everything. */
+struct row {
+	const char *dev;
+	char queue[8], lcore[8];
+	const struct tb_sum *sum;
+};
+
+typedef void (*print_row)(FILE *out, const struct row *r, const struct tb_figures *f);
+
+static void
+print_speed(FILE *out, const struct row *r, const struct tb_figures *f)
+{
+	for (unsigned int i = 0; i < TB_SIDES; i++) {
+		const struct tb_side_figures *s = &f->side[i];
+
+		if (s->ios == 0)
+			continue;
+		fprintf(out,
+			"%-12s %5s %5s %-6s %10.0f %9.1f %8.2f %8.2f %8.2f %8.2f %8.2f %9.2f\n",
+			r->dev, r->queue, r->lcore, side_names[i], s->iops, s->mib_s, s->mean,
+			s->p50, s->p99, s->p999, s->p9999, s->max);
+	}
+}
+
+static void
+print_cost(FILE *out, const struct row *r, const struct tb_figures *f)
+{
+	const struct tb_counts *c = &r->sum->c;
+
+	fprintf(out,
+		"%-12s %5s %5s %12" PRIu64 " %12" PRIu64 " %8" PRIu64 " %9" PRIu64
+		" %7.1f %8.1f %6.1f %7.0f %6.1f%%\n",
+		r->dev, r->queue, r->lcore, c->submitted, f->completed, c->failed, c->cancelled,
+		f->submit_ns, f->complete_ns, f->self_ns, f->cycles, 100 * f->empty_share);
+}
+
+static void
+print(const struct tb_job *job, FILE *out, print_row fn, const struct row *r)
+{
+	struct tb_figures f;
+
+	tb_figures(&f, r->sum, job->opts->bs, job->hz);
+	fn(out, r, &f);
+}
+
+static void
+print_dev(const struct tb_job *job, FILE *out, print_row fn, const struct tb_dev *d)
+{
+	struct row r = {.dev = d->info.name};
+	struct tb_sum *all;
+
+	for (uint16_t i = 0; i < d->nq; i++) {
+		const struct tb_queue *q = &d->queues[i];
+
+		snprintf(r.queue, sizeof(r.queue), "%u", i);
+		snprintf(r.lcore, sizeof(r.lcore), "%u", q->worker->lcore);
+		r.sum = q->sum;
+		print(job, out, fn, &r);
+	}
+	all = d->nq > 1 ? tb_sum_dev(d) : NULL;
+	if (all != NULL) {
+		r = (struct row){.dev = d->info.name, .queue = "all", .sum = all};
+		print(job, out, fn, &r);
+	}
+	free(all);
+}
+
+static void
+print_table(const struct tb_job *job, FILE *out, print_row fn)
+{
+	struct row r = {.dev = "total", .sum = job->total};
+
+	for (uint32_t d = 0; d < job->ndev; d++)
+		print_dev(job, out, fn, &job->devs[d]);
+	if (job->ndev > 1)
+		print(job, out, fn, &r);
+}
+
+/* What a device's driver had to do besides. */
+static void
+print_driver(FILE *out, const struct tb_dev *d)
+{
+	const struct plx_blk_stats *s = &d->stats;
+
+	if ((s->split | s->bounced | s->retried | s->bad_device) != 0)
+		fprintf(out,
+			"%s: %" PRIu64 " split, %" PRIu64 " bounced, %" PRIu64 " retried, %" PRIu64
+			" senseless completions\n",
+			d->info.name, s->split, s->bounced, s->retried, s->bad_device);
+}
+
+static void
+print_errors(FILE *out, const struct tb_dev *d)
+{
+	for (uint16_t i = 0; i < d->nq; i++) {
+		const struct tb_sum *s = d->queues[i].sum;
+		const char *sep = " ";
+
+		if (s->c.failed == 0)
+			continue;
+		fprintf(out, "errors: %s queue %u:", d->info.name, i);
+		for (unsigned int e = 0; e < TB_ERRNOS; e++) {
+			if (s->errs[e] == 0)
+				continue;
+			fprintf(out, "%s%" PRIu64 " %s", sep, s->errs[e], tb_errno_name(e));
+			sep = ", ";
+		}
+		fputc('\n', out);
+	}
+}
+
+static void
+print_tag(FILE *out, const char *what, const struct tb_tag *t, bool any)
+{
+	fprintf(out, "\t%-8s block %" PRIu64 ", ", what, t->lba);
+	if (any)
+		fprintf(out, "any generation, seed %" PRIu64 ", device %" PRIu32 "\n", t->seed,
+			t->dev);
+	else
+		fprintf(out,
+			"generation %" PRIu32 ", seed %" PRIu64 ", device %" PRIu32
+			", crc %08" PRIx32 "\n",
+			t->gen, t->seed, t->dev, t->crc);
+}
+
+static void
+print_verify(const struct tb_job *job, FILE *out)
+{
+	const struct tb_sum *s = job->total;
+	const struct tb_mismatch *m = &s->bad;
+
+	fprintf(out, "verify: %" PRIu64 " blocks read and checked, %" PRIu64 " wrong%s\n",
+		m->checked, m->blocks,
+		tb_verified_all(job) ? "" : "; ended before all that was written was read back");
+	if (s->skipped != 0)
+		fprintf(out, "verify: %" PRIu64 " blocks left out: a write to them failed\n",
+			s->skipped);
+	if (m->blocks == 0)
+		return;
+	fprintf(out, "verify: first mismatch: %s block %" PRIu64 ": %s\n",
+		job->devs[m->want.dev].info.name, m->want.lba, tb_verdict_text(m->verdict));
+	print_tag(out, "expected", &m->want, m->want.gen == 0);
+	if (m->verdict == TB_NO_TAG)
+		fprintf(out, "\t%-8s %08" PRIx32 " where the tag's magic should be\n", "got",
+			m->got.magic);
+	else
+		print_tag(out, "got", &m->got, false);
+	fprintf(out, "\t%-8s crc %08" PRIx32 "\n", "computed", m->crc);
+}
+
+static void
+print_title(const struct tb_job *job, FILE *out)
+{
+	const struct tb_opts *o = job->opts;
+
+	fprintf(out, "%s, %" PRIu32 " bytes an I/O, %u in flight a queue, bursts of %u%s\n\n",
+		o->rw, o->bs, o->qd, o->batch, tb_interrupted ? "; interrupted" : "");
+}
+
+void
+tb_report_text(const struct tb_job *job, FILE *out)
+{
+	const struct tb_sum *s = job->total;
+
+	print_title(job, out);
+	fprintf(out, "%-12s %5s %5s %-6s %10s %9s %8s %8s %8s %8s %8s %9s\n", "latency: us",
+		"queue", "lcore", "", "IOPS", "MiB/s", "mean", "p50", "p99", "p99.9", "p99.99",
+		"max");
+	print_table(job, out, print_speed);
+	fprintf(out, "\n%-12s %5s %5s %12s %12s %8s %9s %7s %8s %6s %7s %7s\n", "an I/O: ns",
+		"queue", "lcore", "submitted", "completed", "failed", "cancelled", "submit",
+		"complete", "tester", "cycles", "empty");
+	print_table(job, out, print_cost);
+	fputc('\n', out);
+	for (uint32_t d = 0; d < job->ndev; d++) {
+		print_driver(out, &job->devs[d]);
+		print_errors(out, &job->devs[d]);
+	}
+	if (job->opts->verify)
+		print_verify(job, out);
+	if (!tb_sum_balances(s))
+		fprintf(out, "lost: %" PRIu64 " I/Os were submitted, %" PRIu64 " came back\n",
+			s->c.submitted, s->c.returned);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TESTBLK_H
+#define TESTBLK_H
+/**
+ * @file
+ * plx-testblk inside. opts.c reads the command line, job.c attaches the devices, plan.c spreads
+ * their queues over lcores, run.c runs the reactors; worker.c is the loop that moves data, with
+ * walk.h (where to), verify.c and hist.c; sum.c adds up, report.c, report_json.c and live.c tell.
+ */
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_common.h>
+
+#include "plx_blk.h"
+#include "plx_probe.h"
+#include "plx_reactor.h"
+
+#include "hist.h"
+#include "opts.h"
+#include "verify.h"
+#include "walk.h"
+
+/** Exit codes. */
+enum tb_exit { TB_OK = 0, TB_FAIL = 1, TB_USAGE = 2 };
+
+/** What latencies are told apart. */
+enum tb_side {
+	TB_READ = 0,  /**< as PLX_OP_READ */
+	TB_WRITE = 1, /**< as PLX_OP_WRITE */
+	TB_BACK,      /**< reads of the verification that follows */
+	TB_SIDES
+};
+
+#define TB_ERRNOS 160
+
+/** Counters of a queue; of a device, the sum over its queues. Times in TSC cycles. */
+struct tb_counts {
+	uint64_t submitted; /**< accepted by the queue */
+	uint64_t returned;  /**< given back; of these */
+	uint64_t failed;    /**< with an error */
+	uint64_t cancelled; /**< with -ECANCELED */
+	uint64_t retired;   /**< with an error, and the device may still reach the buffer */
+	uint64_t polls, empty_polls;
+	uint64_t t_poll;     /**< in polls that gave something */
+	uint64_t t_empty;    /**< in polls that gave nothing */
+	uint64_t t_submit;   /**< in submits */
+	uint64_t t_work;     /**< from the end of a poll to the end of the submit after it */
+	uint64_t begin, end; /**< of the run: first submit, last completion */
+	uint64_t back_begin, back_end; /**< of reading back */
+};
+
+/** All that is measured. Large: never on a stack. */
+struct tb_sum {
+	struct tb_counts c;
+	struct tb_mismatch bad;
+	uint64_t skipped;             /**< blocks not verified: a write to them failed */
+	uint64_t errs[TB_ERRNOS];     /**< failed by errno, 0: any other */
+	struct tb_hist lat[TB_SIDES]; /**< latency of what succeeded, cycles */
+};
+
+enum tb_phase {
+	TB_RUN = 0,
+	TB_READBACK,
+	TB_DONE,
+};
+
+struct tb_queue;
+/** One turn of a queue: poll, account, submit, a few times. @return how many came back */
+typedef int (*tb_turn)(struct tb_queue *q);
+
+/** A queue and its I/Os; belongs to its lcore while the job runs. */
+struct tb_queue {
+	struct plx_blkq *bq;
+	tb_turn turn;
+	uint64_t deadline;   /**< TSC, UINT64_MAX: none; before the first turn: cycles from then */
+	uint64_t left;       /**< units to submit in this phase, UINT64_MAX: no end */
+	uint64_t base;       /**< block where this queue's range begins */
+	uint32_t nblk;       /**< blocks a unit */
+	uint32_t read_below; /**< mixed: read when 32 random bits are below */
+	struct tb_walk walk;
+	struct plx_blk_req **burst; /**< batch pointers */
+	uint16_t batch, qd;
+	bool halt;  /**< submit no more: the device is gone */
+	uint8_t op; /**< when not mixed */
+	bool mixed;
+
+	/* what the fast turn never meets */
+	enum tb_phase phase;
+	uint16_t nidle, npend;     /**< entries of idle and pend */
+	struct plx_blk_req **idle; /**< not prepared */
+	struct plx_blk_req **pend; /**< prepared, not accepted yet */
+	struct plx_blk_req *reqs;
+	uint8_t *data;           /**< qd buffers, */
+	uint32_t stride;         /**< so far apart */
+	uint64_t draining_since; /**< TSC, or of the last completion since; 0: not draining */
+	bool lost;               /**< draining came to no end */
+	bool verify;
+	struct tb_verify v;
+	uint32_t *gen;     /**< by unit, see worker.c; NULL: nothing is written or verified */
+	uint64_t back_pos; /**< next unit to read back */
+
+	struct tb_worker *worker;
+	struct plx_poller *poller;
+	struct tb_dev *dev;
+	uint16_t qid;
+	struct tb_sum *sum;
+} __rte_cache_aligned;
+
+/** A block device under test. */
+struct tb_dev {
+	const char *str; /**< its device string */
+	struct plx_blk *blk;
+	struct plx_blk_info info;
+	bool started;
+	uint64_t first, nblocks; /**< the range that is worked on */
+	struct tb_queue *queues;
+	uint16_t nq;
+	struct plx_blk_stats stats;
+};
+
+/** An lcore with a reactor. */
+struct tb_worker {
+	unsigned int lcore;
+	bool main; /**< also drives the control plane, and outlasts the others */
+	struct plx_reactor *reactor;
+	struct tb_job *job;
+	uint32_t nq;     /**< queues here */
+	uint32_t active; /**< of these, not done yet; read by the main lcore */
+};
+
+struct tb_job {
+	const struct tb_opts *opts;
+	struct tb_dev *devs;
+	uint32_t ndev;
+	struct tb_worker *workers; /**< the main lcore's is the last */
+	uint32_t nworkers;
+	uint32_t nspread;     /**< of these, from the first, queues run on */
+	double hz;            /**< TSC */
+	struct tb_sum *total; /**< when the run has ended */
+};
+
+/** Signals that asked to end; the workers look at it. */
+extern volatile sig_atomic_t tb_interrupted;
+
+/* Each returns an enum tb_exit, and prints one line when that isn't TB_OK. */
+/** job.c: attach and open the devices, check that they can do what is asked. */
+int tb_job_open(struct tb_job *job);
+/** job.c: close, detach and free; also after a failure of the others. */
+int tb_job_close(struct tb_job *job);
+/** plan.c: spread queues over lcores, start the devices. */
+int tb_job_plan(struct tb_job *job);
+void tb_plan_free(struct tb_dev *d);
+/** run.c: run the reactors until all is done, then stop the devices. */
+int tb_job_run(struct tb_job *job);
+/** @return TB_FAIL when an I/O or the verification failed, or the account doesn't balance */
+int tb_job_verdict(const struct tb_job *job);
+
+/* worker.c */
+/** Choose the turn and begin; the reactor's poller is tb_queue_poll. */
+void tb_queue_init(struct tb_queue *q);
+int tb_queue_poll(void *queue);
+/** After plx_blk_stop(): collect what is left. */
+void tb_queue_collect(struct tb_queue *q);
+
+/* sum.c */
+/** @return an empty one, or NULL after one line */
+struct tb_sum *tb_sum_alloc(void);
+void tb_sum_merge(struct tb_sum *dst, const struct tb_sum *src);
+/** @return the sum of a device's, or of all queues, for free(); NULL after one line */
+struct tb_sum *tb_sum_dev(const struct tb_dev *dev);
+struct tb_sum *tb_sum_job(const struct tb_job *job);
+/** @return whether everything that was accepted came back, once */
+bool tb_sum_balances(const struct tb_sum *s);
+/** @return whether all that was written was also read back; true without --verify */
+bool tb_verified_all(const struct tb_job *job);
+
+/* live.c: the line of each second on a terminal */
+struct tb_live *tb_live_create(const struct tb_job *job);
+int tb_live_poll(void *live);
+void tb_live_destroy(struct tb_live *live);
+
+/** Figures derived from a tb_sum, for both reports. */
+struct tb_side_figures {
+	uint64_t ios;
+	double iops, mib_s;
+	double mean, p50, p99, p999, p9999, max; /**< latency, us */
+};
+struct tb_figures {
+	struct tb_side_figures side[TB_SIDES];
+	uint64_t completed; /**< without error, all sides */
+	double seconds, back_seconds;
+	double submit_ns, complete_ns, self_ns; /**< an I/O */
+	double cycles;                          /**< TSC, an I/O: the three together */
+	double empty_share;                     /**< of polls */
+};
+void tb_figures(struct tb_figures *f, const struct tb_sum *s, uint32_t bs, double hz);
+/** @return "EIO"; "other" for 0 */
+const char *tb_errno_name(unsigned int err);
+
+/* report.c, report_json.c */
+void tb_report_text(const struct tb_job *job, FILE *out);
+/** @return TB_OK, or TB_FAIL after one line */
+int tb_report_json(const struct tb_job *job, FILE *out, int exit_code);
+
+#endif

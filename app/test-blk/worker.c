@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The loop. A queue has two turns: the fast one is compiled for each pattern and operation and
+ * does nothing but keep the queue full; it gives way to slow_turn() when anything else is to be
+ * done: filling at the start, draining at the end, requests that found no room, verification.
+ */
+#include <errno.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_cycles.h>
+
+#include "testblk.h"
+
+#define ROUNDS 8 /* bursts a turn: the reactor's own work is spread over them */
+#define DRAWS 8  /* random addresses tried for one that is not in flight */
+#define DRAIN_SECONDS 10
+
+/* A unit's entry in tb_queue.gen. */
+#define GEN_BUSY (1u << 31)    /* in flight: nothing else may go there */
+#define GEN_UNKNOWN (1u << 30) /* a write failed: either generation may be there */
+#define GEN_MASK (GEN_UNKNOWN - 1)
+
+/* An I/O failed. @return false: its buffer can't be used again */
+static bool __attribute__((noinline, cold)) failed(struct tb_queue *q, struct plx_blk_req *req)
+{
+	struct tb_sum *s = q->sum;
+	unsigned int err = (unsigned int)-req->status;
+
+	if (err == ECANCELED) {
+		s->c.cancelled++;
+	} else {
+		s->c.failed++;
+		s->errs[err < TB_ERRNOS ? err : 0]++;
+	}
+	if (err == ENODEV)
+		q->halt = true;
+	if (req->flags & PLX_IO_MAYBE_DMA) {
+		s->c.retired++;
+		return false;
+	}
+	req->flags = 0;
+	return true;
+}
+
+static int slow_turn(struct tb_queue *q);
+
+static inline uint64_t
+stamp_of(const struct plx_blk_req *req)
+{
+	return (uint64_t)(uintptr_t)req->user;
+}
+
+/* Lend n requests, and account. A latency begins before its submit. @return how many were taken */
+static __rte_always_inline uint16_t
+lend(struct tb_queue *q, struct plx_blk_req **reqs, uint16_t n, uint64_t *end)
+{
+	struct tb_counts *c = &q->sum->c;
+	uint64_t start = rte_rdtsc();
+	uint16_t taken;
+
+	for (uint16_t i = 0; i < n; i++)
+		reqs[i]->user = (void *)(uintptr_t)start;
+	taken = plx_blkq_submit(q->bq, reqs, n);
+	*end = rte_rdtsc();
+	c->t_submit += *end - start;
+	c->submitted += taken;
+	return taken;
+}
+
+/* Back from poll: account each and give it its next address. @return how many go on */
+static __rte_always_inline uint16_t
+turn_around(struct tb_queue *q, uint16_t n, uint64_t now, const uint32_t kind, const uint32_t op)
+{
+	struct plx_blk_req **burst = q->burst;
+	struct tb_hist *lat = q->sum->lat;
+	struct tb_walk w = q->walk;
+	uint64_t base = q->base, bits = 0;
+	uint32_t nblk = q->nblk, read_below = q->read_below;
+	uint16_t i = 0;
+
+	while (i < n) {
+		struct plx_blk_req *req = burst[i];
+
+		if (likely(req->status == 0)) {
+			tb_hist_add(&lat[op == TB_SIDES ? req->op : op], now - stamp_of(req));
+		} else if (!failed(q, req)) {
+			burst[i] = burst[--n];
+			continue;
+		}
+		if (kind == TB_WALK_RANDOM || op == TB_SIDES)
+			bits = tb_random(&w.rng);
+		if (op == TB_SIDES)
+			req->op = (uint32_t)bits >= read_below;
+		req->lba = base + tb_walk_next(&w, kind, bits) * nblk;
+		i++;
+	}
+	q->walk = w;
+	return n;
+}
+
+static inline bool
+special(const struct tb_queue *q, uint64_t now)
+{
+	return (q->nidle | q->npend | q->halt) != 0 || tb_interrupted != 0 || now >= q->deadline ||
+	       q->left < q->batch;
+}
+
+/* kind: enum tb_walk_kind; op: TB_READ, TB_WRITE, or TB_SIDES for mixed: constants. */
+static __rte_always_inline int
+turn(struct tb_queue *q, const uint32_t kind, const uint32_t op)
+{
+	struct tb_counts *c = &q->sum->c;
+	uint64_t start = rte_rdtsc(), back, end;
+	uint16_t n, taken;
+	int total = 0;
+
+	for (int round = 0; round < ROUNDS; round++, start = end) {
+		if (unlikely(special(q, start)))
+			return round == 0 ? slow_turn(q) : total;
+		n = plx_blkq_poll(q->bq, q->burst, q->batch);
+		back = rte_rdtsc();
+		c->polls++;
+		if (n == 0) {
+			c->empty_polls++;
+			c->t_empty += back - start;
+			break;
+		}
+		total += n;
+		c->returned += n;
+		n = turn_around(q, n, back, kind, op);
+		q->left -= n;
+		taken = lend(q, q->burst, n, &end);
+		c->t_poll += back - start;
+		c->t_work += end - back;
+		for (; unlikely(taken < n); taken++)
+			q->pend[q->npend++] = q->burst[taken];
+	}
+	return total;
+}
+
+#define TURN(name, kind, op)                \
+	static int name(struct tb_queue *q) \
+	{                                   \
+		return turn(q, kind, op);   \
+	}
+TURN(turn_seq_read, TB_WALK_SEQ, TB_READ)
+TURN(turn_seq_write, TB_WALK_SEQ, TB_WRITE)
+TURN(turn_seq_mixed, TB_WALK_SEQ, TB_SIDES)
+TURN(turn_random_read, TB_WALK_RANDOM, TB_READ)
+TURN(turn_random_write, TB_WALK_RANDOM, TB_WRITE)
+TURN(turn_random_mixed, TB_WALK_RANDOM, TB_SIDES)
+TURN(turn_shuffle_read, TB_WALK_SHUFFLE, TB_READ)
+TURN(turn_shuffle_write, TB_WALK_SHUFFLE, TB_WRITE)
+TURN(turn_shuffle_mixed, TB_WALK_SHUFFLE, TB_SIDES)
+
+static const tb_turn turns[][3] = {
+	[TB_WALK_SEQ] = {turn_seq_read, turn_seq_write, turn_seq_mixed},
+	[TB_WALK_RANDOM] = {turn_random_read, turn_random_write, turn_random_mixed},
+	[TB_WALK_SHUFFLE] = {turn_shuffle_read, turn_shuffle_write, turn_shuffle_mixed},
+};
+
+/* ---- the slow turn ---- */
+
+static uint64_t
+unit_of(const struct tb_queue *q, const struct plx_blk_req *req)
+{
+	return (req->lba - q->base) / q->nblk;
+}
+
+static uint32_t
+gen_after(uint32_t gen)
+{
+	gen = (gen + 1) & GEN_MASK;
+	return gen == 0 ? 1 : gen;
+}
+
+static void
+check(struct tb_queue *q, const struct plx_blk_req *req, uint32_t gen, uint64_t now)
+{
+	struct tb_mismatch *bad = &q->sum->bad;
+	uint64_t before = bad->blocks;
+
+	if (tb_verify_check(&q->v, req->buf, req->lba, req->nblk, gen, bad) != 0 && before == 0)
+		bad->tsc = now;
+}
+
+/* What a finished I/O means for the data that is known to be on the device. */
+static void
+verify_back(struct tb_queue *q, const struct plx_blk_req *req, uint64_t now)
+{
+	uint32_t *gen;
+
+	if (q->gen == NULL) { /* written by an earlier run: any generation */
+		if (req->status == 0)
+			check(q, req, 0, now);
+		return;
+	}
+	gen = &q->gen[unit_of(q, req)];
+	if (req->op == PLX_OP_WRITE)
+		*gen = GEN_BUSY | gen_after(*gen & GEN_MASK) | (req->status == 0 ? 0 : GEN_UNKNOWN);
+	else if (req->status == 0 && (*gen & GEN_MASK) != 0 && !(*gen & GEN_UNKNOWN))
+		check(q, req, *gen & GEN_MASK, now);
+	/* a write that may still be under way keeps its unit for ever */
+	if (!(req->flags & PLX_IO_MAYBE_DMA))
+		*gen &= ~GEN_BUSY;
+}
+
+/* The next unit of the run. @return false: it is in flight */
+static bool
+draw(struct tb_queue *q, uint64_t bits, uint64_t *unit)
+{
+	struct tb_walk *w = &q->walk;
+
+	if (w->kind == TB_WALK_SEQ && q->gen != NULL && (q->gen[w->pos] & GEN_BUSY))
+		return false;
+	for (int i = 0; i < DRAWS; i++) {
+		*unit = tb_walk_next(w, w->kind, bits);
+		if (q->gen == NULL || !(q->gen[*unit] & GEN_BUSY))
+			return true;
+		bits = tb_random(&w->rng);
+	}
+	return false;
+}
+
+/* The next unit to read back. @return false: there are no more */
+static bool
+draw_back(struct tb_queue *q, uint64_t *unit)
+{
+	for (; q->back_pos < q->walk.units; q->back_pos++) {
+		if (q->gen[q->back_pos] & GEN_UNKNOWN) {
+			q->sum->skipped += q->nblk;
+		} else if (q->gen[q->back_pos] != 0) {
+			*unit = q->back_pos++;
+			return true;
+		}
+	}
+	q->left = 0;
+	return false;
+}
+
+/* @return false: there is nothing to submit now */
+static bool
+prepare(struct tb_queue *q, struct plx_blk_req *req)
+{
+	uint64_t bits = tb_random(&q->walk.rng), unit;
+
+	req->op = q->op;
+	if (q->phase == TB_READBACK) {
+		if (!draw_back(q, &unit))
+			return false;
+		req->op = PLX_OP_READ;
+	} else {
+		if (q->mixed)
+			req->op = (uint32_t)bits >= q->read_below;
+		if (!draw(q, bits, &unit))
+			return false;
+		q->left--;
+	}
+	req->lba = q->base + unit * q->nblk;
+	if (q->gen != NULL) {
+		if (req->op == PLX_OP_WRITE)
+			tb_verify_fill(&q->v, req->buf, req->lba, req->nblk,
+				gen_after(q->gen[unit] & GEN_MASK));
+		q->gen[unit] |= GEN_BUSY;
+	}
+	return true;
+}
+
+/* Take back what was prepared: it will not be submitted. */
+static void
+unprepare(struct tb_queue *q)
+{
+	while (q->npend > 0) {
+		struct plx_blk_req *req = q->pend[--q->npend];
+
+		if (q->gen != NULL)
+			q->gen[unit_of(q, req)] &= ~GEN_BUSY;
+		q->idle[q->nidle++] = req;
+	}
+}
+
+/* Poll once and account. @return how many came back */
+static uint16_t
+reap(struct tb_queue *q)
+{
+	struct tb_sum *s = q->sum;
+	uint64_t start = rte_rdtsc(), now;
+	uint16_t n = plx_blkq_poll(q->bq, q->burst, q->batch);
+
+	now = rte_rdtsc();
+	s->c.polls++;
+	s->c.empty_polls += n == 0;
+	*(n == 0 ? &s->c.t_empty : &s->c.t_poll) += now - start;
+	s->c.returned += n;
+	for (uint16_t i = 0; i < n; i++) {
+		struct plx_blk_req *req = q->burst[i];
+
+		if (q->verify)
+			verify_back(q, req, now);
+		if (req->status == 0)
+			tb_hist_add(&s->lat[q->phase == TB_READBACK ? TB_BACK : req->op],
+				now - stamp_of(req));
+		else if (!failed(q, req))
+			continue;
+		q->idle[q->nidle++] = req;
+	}
+	if (n != 0) {
+		*(q->phase == TB_READBACK ? &s->c.back_end : &s->c.end) = now;
+		q->draining_since = now;
+		s->c.t_work += rte_rdtsc() - now;
+	}
+	return n;
+}
+
+/* Prepare what is idle and submit one batch. @return how many were taken */
+static uint16_t
+refill(struct tb_queue *q)
+{
+	uint64_t start = rte_rdtsc(), end;
+	uint16_t n, taken;
+
+	while (q->nidle > 0 && q->npend < q->batch && q->left > 0) {
+		if (!prepare(q, q->idle[q->nidle - 1]))
+			break;
+		q->pend[q->npend++] = q->idle[--q->nidle];
+	}
+	n = q->npend < q->batch ? q->npend : q->batch;
+	if (n == 0)
+		return 0;
+	taken = lend(q, q->pend, n, &end);
+	q->sum->c.t_work += end - start;
+	q->npend = (uint16_t)(q->npend - taken);
+	for (uint16_t i = 0; i < q->npend; i++)
+		q->pend[i] = q->pend[i + taken];
+	return taken;
+}
+
+static void
+finish(struct tb_queue *q)
+{
+	q->phase = TB_DONE;
+	plx_poller_del(q->poller);
+	q->poller = NULL;
+	if (__atomic_sub_fetch(&q->worker->active, 1, __ATOMIC_RELEASE) == 0 && !q->worker->main)
+		plx_reactor_stop(q->worker->reactor);
+}
+
+/* Nothing is in flight any more. */
+static void
+next_phase(struct tb_queue *q, uint64_t now)
+{
+	if (q->phase == TB_RUN && q->gen != NULL && !q->halt && !tb_interrupted) {
+		q->phase = TB_READBACK;
+		q->deadline = UINT64_MAX;
+		q->left = UINT64_MAX;
+		q->sum->c.back_begin = q->sum->c.back_end = now;
+		return;
+	}
+	finish(q);
+}
+
+static int
+slow_turn(struct tb_queue *q)
+{
+	struct tb_counts *c = &q->sum->c;
+	uint64_t now = rte_rdtsc();
+	uint16_t n;
+	bool over;
+
+	if (c->begin == 0) {
+		c->begin = c->end = now;
+		if (q->deadline != UINT64_MAX)
+			q->deadline += now;
+	}
+	n = reap(q);
+	now = rte_rdtsc();
+	over = q->halt || tb_interrupted || now >= q->deadline;
+	if (over)
+		unprepare(q);
+	else
+		while (refill(q) != 0)
+			;
+	if (!over && (q->left > 0 || q->npend > 0)) {
+		q->draining_since = 0;
+	} else if (c->submitted == c->returned) {
+		next_phase(q, now);
+	} else if (q->draining_since == 0) {
+		q->draining_since = now;
+	} else if ((double)(now - q->draining_since) > DRAIN_SECONDS * q->worker->job->hz) {
+		q->lost = true; /* the device keeps them: plx_blk_stop() takes them back */
+		finish(q);
+	}
+	return n;
+}
+
+int
+tb_queue_poll(void *queue)
+{
+	struct tb_queue *q = queue;
+
+	return q->turn(q);
+}
+
+void
+tb_queue_init(struct tb_queue *q)
+{
+	for (uint16_t i = 0; i < q->qd; i++) {
+		q->reqs[i] = (struct plx_blk_req){
+			.op = q->op, .nblk = q->nblk, .buf = q->data + (size_t)i * q->stride};
+		q->idle[q->nidle++] = &q->reqs[q->qd - 1 - i];
+	}
+	q->phase = TB_RUN;
+	q->turn = q->verify ? slow_turn : turns[q->walk.kind][q->mixed ? 2 : q->op];
+}
+
+void
+tb_queue_collect(struct tb_queue *q)
+{
+	while (q->sum->c.returned != q->sum->c.submitted && reap(q) != 0)
+		;
+}

@@ -25,6 +25,7 @@ DIRECT = {
     "nvmet": ["blk", "vfu"],
     "probe": ["pci", "virtio", "blk"],
     "blkr": ["blk", "reactor"],
+    "export": ["probe", "blk"],
 }
 # headers beyond that: folder -> names
 ALSO = {"vfu": ["vfio_user_spec.h"]}

@@ -27,50 +27,50 @@ struct plx_pt {
 	int line;
 };
 
-#define PLX_PT_BEGIN(pt) \
+#define PLX_PT_BEGIN(pt)      \
 	switch ((pt)->line) { \
 	case 0:
 
 /** Return -EINPROGRESS from here until cond holds. */
-#define PLX_PT_WAIT(pt, cond) \
-	do { \
-		(pt)->line = __LINE__; \
+#define PLX_PT_WAIT(pt, cond)                 \
+	do {                                  \
+		(pt)->line = __LINE__;        \
 		__attribute__((fallthrough)); \
-	case __LINE__: \
-		if (!(cond)) \
-			return -EINPROGRESS; \
+	case __LINE__:                        \
+		if (!(cond))                  \
+			return -EINPROGRESS;  \
 	} while (0)
 
 /** Return -EINPROGRESS once. */
-#define PLX_PT_YIELD(pt) \
-	do { \
+#define PLX_PT_YIELD(pt)               \
+	do {                           \
 		(pt)->line = __LINE__; \
-		return -EINPROGRESS; \
-	case __LINE__:; \
+		return -EINPROGRESS;   \
+	case __LINE__:;                \
 	} while (0)
 
 /** rc = begin; while it is -EINPROGRESS, rc = again at each call. */
-#define PLX_PT_CALL(pt, rc, begin, again) \
-	do { \
-		(rc) = (begin); \
-		if ((rc) == -EINPROGRESS) { \
-			(pt)->line = __LINE__; \
-			return -EINPROGRESS; \
-		case __LINE__: \
-			(rc) = (again); \
-			if ((rc) == -EINPROGRESS) \
+#define PLX_PT_CALL(pt, rc, begin, again)            \
+	do {                                         \
+		(rc) = (begin);                      \
+		if ((rc) == -EINPROGRESS) {          \
+			(pt)->line = __LINE__;       \
+			return -EINPROGRESS;         \
+		case __LINE__:                       \
+			(rc) = (again);              \
+			if ((rc) == -EINPROGRESS)    \
 				return -EINPROGRESS; \
-		} \
+		}                                    \
 	} while (0)
 
-#define PLX_PT_RETURN(pt, rc) \
-	do { \
+#define PLX_PT_RETURN(pt, rc)   \
+	do {                    \
 		(pt)->line = 0; \
-		return (rc); \
+		return (rc);    \
 	} while (0)
 
-#define PLX_PT_END(pt) \
-	} \
+#define PLX_PT_END(pt)  \
+	}               \
 	(pt)->line = 0; \
 	return 0
 

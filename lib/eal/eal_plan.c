@@ -25,6 +25,7 @@ enum given {
 	LOG_LEVEL = 1 << 13,
 	HUGE_UNLINK = 1 << 14,
 	SECONDARY = 1 << 15,
+	TELEMETRY = 1 << 16,
 };
 
 /* Any of these means that the user asked for hugepages, so ordinary memory would be wrong. */
@@ -53,6 +54,8 @@ static const struct long_opt {
 	{"file-prefix", FILE_PREFIX},
 	{"proc-type", PROC_TYPE},
 	{"no-pci", NO_PCI},
+	{"no-telemetry", TELEMETRY},
+	{"telemetry", TELEMETRY},
 	{"allow", ALLOW},
 	{"log-level", LOG_LEVEL},
 	{"memory-size", MEMORY},
@@ -193,6 +196,8 @@ eal_plan_make(
 		note_fallback(view, (s.given & MEMORY) != 0 ? s.mb : EAL_HUGE_MB,
 			(s.given & MEMORY) != 0 ? s.mb : EAL_NOHUGE_MB, p);
 	}
+	if (view->no_runtime_dir && (s.given & (TELEMETRY | NEEDS_FILES)) == 0)
+		add(p, "--no-telemetry");
 	if (app && (s.given & (NO_PCI | ALLOW)) == 0)
 		add(p, "--no-pci");
 	if (app && (s.given & LOG_LEVEL) == 0) {

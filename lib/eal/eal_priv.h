@@ -21,6 +21,7 @@ struct eal_view {
 	uint64_t huge_free;    /**< bytes in free hugepages, of all sizes */
 	uint64_t default_page; /**< bytes of a page of /proc/sys/vm/nr_hugepages */
 	uint64_t default_nr;   /**< its value now */
+	bool no_runtime_dir;   /**< EAL's can't be made: its telemetry would fail the start */
 	char blocked[96];      /**< why this process can't use them; "": it can */
 };
 

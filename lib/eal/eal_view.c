@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <mntent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -95,6 +97,28 @@ default_page_size(void)
 	return kb << 10;
 }
 
+/* Where EAL makes its directory. Another user's /tmp/dpdk is a common reason why it can't. */
+static bool
+runtime_dir_bad(void)
+{
+	const char *base = getenv("RUNTIME_DIRECTORY");
+	char path[PATH_MAX];
+
+	if (base == NULL)
+		base = getuid() == 0 ? "/var/run" : getenv("XDG_RUNTIME_DIR");
+	if (base == NULL)
+		base = "/tmp";
+	snprintf(path, sizeof(path), "%s/dpdk/rte", base);
+	for (int i = 0; i < 3; i++) { /* the deepest that is there */
+		if (access(path, W_OK | X_OK) == 0)
+			return false;
+		if (errno != ENOENT)
+			return true;
+		*strrchr(path, '/') = '\0';
+	}
+	return true;
+}
+
 void
 eal_view_get(struct eal_view *view)
 {
@@ -102,6 +126,7 @@ eal_view_get(struct eal_view *view)
 	DIR *d = opendir(SYS_HUGE);
 
 	memset(view, 0, sizeof(*view));
+	view->no_runtime_dir = runtime_dir_bad();
 	view->default_page = default_page_size();
 	if (d == NULL)
 		return;

@@ -112,6 +112,18 @@ collect_page(const struct rte_memseg_list *msl, const struct rte_memseg *ms, voi
 	return list_add(arg, &k);
 }
 
+static struct mem_known
+known_of(struct mem_reg *r)
+{
+	return (struct mem_known){.seg = {.va = r->va,
+					  .len = r->len,
+					  .fd = r->fd,
+					  .fd_off = r->off,
+					  .page_size = 4096,
+					  .socket = -1},
+		.reg = r};
+}
+
 static int
 collect_own(struct list *l)
 {
@@ -128,13 +140,7 @@ collect_own(struct list *l)
 		rc = list_add(l, &k);
 	}
 	for (struct mem_reg *r = mem.regs; r != NULL && rc == 0; r = r->next) {
-		struct mem_known k = {.seg = {.va = r->va,
-					      .len = r->len,
-					      .fd = r->fd,
-					      .fd_off = r->off,
-					      .page_size = 4096,
-					      .socket = -1},
-			.reg = r};
+		struct mem_known k = known_of(r);
 
 		rc = list_add(l, &k);
 	}
@@ -308,24 +314,62 @@ reg_check(uintptr_t va, size_t len)
 	return rc;
 }
 
-static int
-reg_add(uintptr_t va, size_t len, int fd, uint64_t off)
+static struct mem_reg *
+reg_new(uintptr_t va, size_t len, int fd, uint64_t off)
 {
 	struct mem_reg *r = calloc(1, sizeof(*r));
 
-	if (r == NULL)
-		return -ENOMEM;
+	if (r == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
 	*r = (struct mem_reg){.va = va, .len = len, .fd = -1, .off = off, .refs = 1};
 	if (fd >= 0) {
 		r->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		if (r->fd < 0) {
 			free(r);
-			return -EBADF;
+			return NULL;
 		}
+	}
+	return r;
+}
+
+/* mem.lock */
+static int
+known_insert(const struct mem_known *k)
+{
+	struct list l = {mem.known, mem.nb_known, mem.cap_known};
+	int rc = list_add(&l, k);
+
+	if (rc == 0) {
+		list_sort(&l);
+		mem.gen++;
+	}
+	mem.known = l.k;
+	mem.nb_known = l.nb;
+	mem.cap_known = l.cap;
+	return rc;
+}
+
+static int
+reg_add(uintptr_t va, size_t len, int fd, uint64_t off)
+{
+	struct mem_reg *r = reg_new(va, len, fd, off);
+	struct mem_known k;
+	int rc;
+
+	if (r == NULL)
+		return -errno;
+	k = known_of(r);
+	pthread_mutex_lock(&mem.lock);
+	rc = known_insert(&k);
+	pthread_mutex_unlock(&mem.lock);
+	if (rc != 0) {
+		mem_reg_put(r);
+		return rc;
 	}
 	r->next = mem.regs;
 	mem.regs = r;
-	__atomic_store_n(&mem.stale, true, __ATOMIC_RELEASE);
 	return 0;
 }
 

@@ -116,7 +116,7 @@ struct plx_mem_domain_conf {
 /** A DMA domain; the table is read by queue owners at any time. */
 struct plx_mem_domain {
 	const struct plx_mem_table *table; /**< never NULL */
-	/* private fields follow in mem_priv.h */
+					   /* private fields follow in mem_priv.h */
 };
 
 /** Create a domain; maps nothing yet. Under the control lock.

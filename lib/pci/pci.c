@@ -38,17 +38,22 @@ cfg32(const struct plx_pci *pci, unsigned int off)
 }
 
 static int
+gone(const struct plx_pci *pci)
+{
+	PLX_LOG(ERR,
+		"%s: config space reads as all ones: the device is gone, or in a power state "
+		"without config space",
+		pci->vfio->name);
+	return -ENODEV;
+}
+
+static int
 parse_header(struct plx_pci *pci)
 {
 	pci->vendor = cfg16(pci, PCI_VENDOR_ID);
 	pci->device = cfg16(pci, PCI_DEVICE_ID);
-	if (pci->vendor == 0xffff) {
-		PLX_LOG(ERR,
-			"%s: config space reads as all ones: the device is gone, or in a power "
-			"state without config space",
-			pci->vfio->name);
-		return -ENODEV;
-	}
+	if (pci->vendor == 0xffff)
+		return gone(pci);
 	if ((pci->cfg[PCI_HEADER_TYPE] & 0x7f) != PCI_HEADER_TYPE_NORMAL) {
 		PLX_LOG(ERR, "%s: header type %u, a bridge: not a device for a driver",
 			pci->vfio->name, pci->cfg[PCI_HEADER_TYPE] & 0x7f);
@@ -148,6 +153,9 @@ run_modify(struct plx_pci *pci)
 	PLX_PT_CALL(&pci->pt, pci->rc,
 		plx_vfio_region_read(pci->vfio, CONFIG, pci->reg, &pci->val, sizeof(pci->val)),
 		plx_vfio_poll(pci->vfio));
+	/* neither register can be all ones */
+	if (pci->rc == 0 && pci->val == 0xffff)
+		pci->rc = gone(pci);
 	if (pci->rc != 0)
 		PLX_PT_RETURN(&pci->pt, pci->rc);
 	pci->val = rte_le_to_cpu_16(pci->val);

@@ -50,7 +50,7 @@ struct plx_pci {
 int plx_pci_probe(struct plx_pci *pci);
 
 /** Set memory space, bus master and INTx-disable in the command register (0x406), or, off, clear
- * bus master. @return as plx_vfio_region_write() */
+ * bus master. @return as plx_vfio_region_write(); -ENODEV all ones */
 int plx_pci_enable(struct plx_pci *pci, bool on);
 
 /** Set or clear MSI-X enable in its capability. @return the same; -ENOTSUP no MSI-X */

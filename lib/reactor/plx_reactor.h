@@ -42,7 +42,8 @@ struct plx_poller *plx_poller_add(
 /** Remove; from its own or another poller, or while the reactor doesn't run. NULL is harmless. */
 void plx_poller_del(struct plx_poller *p);
 
-/** One turn: each poller that is due, once; not from inside a poller. @return the sum of what they returned */
+/** One turn: each poller that is due, once; not from inside a poller. @return the sum of what they
+ * returned */
 int plx_reactor_step(struct plx_reactor *r);
 /** Turn until plx_reactor_stop(). @return 0 */
 int plx_reactor_run(struct plx_reactor *r);

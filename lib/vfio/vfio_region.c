@@ -124,15 +124,14 @@ map_area(struct plx_vfio_area *a, int fd, int prot, uint64_t offset, const char 
 	if (__builtin_add_overflow(offset, a->off, &offset) ||
 		__builtin_add_overflow(offset, a->size, &end) || end > INT64_MAX)
 		return refuse(why, "a mappable area's file offset is out of range");
+	*why = "a mappable area can't be mapped";
 	if (fstat(fd, &st) != 0)
 		return -errno;
 	if (!S_ISCHR(st.st_mode) && (!S_ISREG(st.st_mode) || end > (uint64_t)st.st_size))
 		return refuse(why, "a mappable area is longer than the file behind it");
 	va = mmap(NULL, a->size, prot, MAP_SHARED, fd, (off_t)offset);
-	if (va == MAP_FAILED) {
-		*why = "a mappable area can't be mapped";
+	if (va == MAP_FAILED)
 		return -errno;
-	}
 	a->va = va;
 	return 0;
 }

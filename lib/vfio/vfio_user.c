@@ -17,8 +17,7 @@ vfio_user_answer(struct vfio_user *u, int (*got)(struct vfio_user *u, int rc))
 
 	if (rc == -EINPROGRESS)
 		return rc;
-	/* an answer that came before the end counts no more */
-	if (u->dev.lost == 0)
+	if (__atomic_load_n(&u->dev.lost, __ATOMIC_RELAXED) == 0)
 		rc = got(u, rc);
 	vfio_user_call_drop_fds(&u->call);
 	u->call.want_fds = false;
@@ -224,9 +223,8 @@ static int
 got_irqs(struct vfio_user *u, int rc)
 {
 	if (rc != 0)
-		PLX_LOG(ERR, "%s: interrupts %u to %u of index %u can't be set: %s", u->dev.name,
-			u->irq.start + u->irq.done, u->irq.start + u->irq.n, u->irq.index,
-			strerror(-rc));
+		PLX_LOG(ERR, "%s: SET_IRQS refused, index %u from vector %u: %s", u->dev.name,
+			u->irq.index, u->irq.start + u->irq.done, strerror(-rc));
 	u->irq.done += u->irq.now;
 	return rc;
 }

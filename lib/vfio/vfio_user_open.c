@@ -186,7 +186,11 @@ map_region(struct vfio_user *u, struct plx_vfio_region *r, uint64_t offset)
 	}
 	r->shmem = true;
 	rc = vfio_region_map(r, u->call.rfds, u->call.nrfds, offset, &why);
-	return rc == 0 ? 0 : vfio_user_lose(u, rc, "region %u: %s: %s", u->i, why, strerror(-rc));
+	if (rc == -EPROTO)
+		vfio_user_lose(u, rc, "region %u: %s", u->i, why);
+	else if (rc != 0)
+		vfio_user_lose(u, rc, "region %u: %s: %s", u->i, why, strerror(-rc));
+	return rc;
 }
 
 /* @return -EAGAIN: ask again, with the argsz that the server wants */
@@ -255,7 +259,10 @@ finish(struct vfio_user *u)
 			"region %u, config space, is missing or too short: it is not a PCI device",
 			VFIO_PCI_CONFIG_REGION_INDEX);
 	rc = vfio_user_domain_create(u);
-	return rc == 0 ? 0 : vfio_user_lose(u, rc, "no DMA domain: %s", strerror(-rc));
+	if (rc != 0)
+		return vfio_user_lose(u, rc, "no DMA domain: %s", strerror(-rc));
+	u->opened = true;
+	return 0;
 }
 
 int

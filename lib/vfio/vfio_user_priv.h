@@ -94,7 +94,7 @@ struct vfio_user {
 	int fd;
 	struct sockaddr_un addr;
 	uint32_t timeout_ms;
-	bool connected, negotiated;
+	bool connected, negotiated, opened;
 	struct vfio_user_caps caps;
 
 	/* sending, under tx_lock; what waits goes in the order rest, posts, reply, calls */

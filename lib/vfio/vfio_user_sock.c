@@ -58,7 +58,7 @@ vfio_user_lose(struct vfio_user *u, int rc, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	PLX_LOG(ERR, "%s: device lost: %s", u->dev.name, why);
+	PLX_LOG(ERR, "%s: %s%s", u->dev.name, u->opened ? "device lost: " : "", why);
 	/* the server drops its mappings; the descriptor stays until nobody posts any more */
 	shutdown(u->fd, SHUT_RDWR);
 	return rc;
@@ -457,17 +457,20 @@ recv_msg(struct vfio_user *u)
 	return rc;
 }
 
+/* Ends with a reply: what it says comes before what follows it, such as the end. */
 static void
 receive(struct vfio_user *u)
 {
 	struct vfio_user_rx *rx = &u->rx;
+	bool reply = false;
 	unsigned int i;
 
-	for (i = 0; i < RX_BUDGET && recv_msg(u) > 0; i++) {
+	for (i = 0; i < RX_BUDGET && !reply && recv_msg(u) > 0; i++) {
+		reply = rx->call != NULL;
 		/* a command waits until its answer has room */
-		if (rx->call == NULL && !flush(u))
+		if (!reply && !flush(u))
 			return;
-		if (rx->call != NULL)
+		if (reply)
 			reply_done(u, rx->call);
 		else
 			serve(u);
@@ -535,10 +538,10 @@ int
 vfio_user_call_poll(struct vfio_user *u, struct vfio_user_call *c)
 {
 	vfio_user_pump(u);
-	if (c->state != VFIO_USER_CALL_DONE && is_lost(u) == 0)
-		return -EINPROGRESS;
-	if (c->state != VFIO_USER_CALL_DONE)
+	if (is_lost(u) != 0)
 		c->rc = is_lost(u);
+	else if (c->state != VFIO_USER_CALL_DONE)
+		return -EINPROGRESS;
 	c->state = VFIO_USER_CALL_IDLE;
 	c->nfds = 0;
 	return c->rc;

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * plx-export from outside: started as a user starts it, spoken to by a client of nothing but
+ * sockets and shared memory. usage: test_export PATH_OF_PLX_EXPORT
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plx_test.h"
+#include "vfio_user_spec.h"
+
+#define PATIENCE_S 20
+#define MAX_ARGS 16
+
+static const char *program;
+static char dir[32] = "/tmp/plx-exp-XXXXXX";
+
+/* ---- the daemon ---- */
+
+struct daemon {
+	pid_t pid;
+	int out; /* its stdout and stderr */
+	char text[16384];
+	size_t len;
+};
+
+static void
+start(struct daemon *d, const char *const *args)
+{
+	char *argv[MAX_ARGS + 2] = {(char *)(uintptr_t)program};
+	int pipefd[2], i;
+
+	for (i = 0; args[i] != NULL && i < MAX_ARGS; i++)
+		argv[i + 1] = (char *)(uintptr_t)args[i];
+	memset(d, 0, sizeof(*d));
+	REQUIRE(pipe(pipefd) == 0);
+	d->pid = fork();
+	REQUIRE(d->pid >= 0);
+	if (d->pid == 0) {
+		dup2(pipefd[1], 1);
+		dup2(pipefd[1], 2);
+		close(pipefd[0]);
+		close(pipefd[1]);
+		execv(program, argv);
+		_exit(127);
+	}
+	close(pipefd[1]);
+	d->out = pipefd[0];
+}
+
+/* Read what it prints until the text is there, or it ends. @return found */
+static bool
+prints(struct daemon *d, const char *text)
+{
+	time_t until = time(NULL) + PATIENCE_S;
+	struct pollfd p = {.fd = d->out, .events = POLLIN};
+	ssize_t n;
+
+	while (text == NULL || strstr(d->text, text) == NULL) {
+		if (time(NULL) > until || poll(&p, 1, 1000) < 0)
+			return false;
+		if (p.revents == 0)
+			continue;
+		n = read(d->out, d->text + d->len, sizeof(d->text) - 1 - d->len);
+		if (n <= 0)
+			return false;
+		d->len += (size_t)n;
+	}
+	return true;
+}
+
+/* @return its exit code, or -signal */
+static int
+end(struct daemon *d, int sig)
+{
+	int status = 0;
+
+	if (sig != 0)
+		kill(d->pid, sig);
+	prints(d, NULL);
+	REQUIRE(waitpid(d->pid, &status, 0) == d->pid);
+	close(d->out);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/* Start, wait for the end, compare. */
+static void
+ends_with(int line, int code, const char *says, const char *const *args)
+{
+	struct daemon d;
+	int got;
+
+	start(&d, args);
+	got = end(&d, 0);
+	if (got == code && strstr(d.text, says) != NULL)
+		return;
+	test_failures++;
+	fprintf(stderr, "line %d: exit %d, wanted %d and \"%s\":\n%s\n", line, got, code, says,
+		d.text);
+}
+#define ENDS(code, says, ...) \
+	ends_with(__LINE__, code, says, (const char *const[]){__VA_ARGS__, NULL})
+
+/* ---- a client ---- */
+
+static int
+connect_to(const char *path)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct timeval tv = {.tv_sec = PATIENCE_S};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	REQUIRE(fd >= 0);
+	REQUIRE(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0);
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* One message and its reply. @return bytes of the reply's payload, or -errno it was refused with,
+ * or -EPIPE */
+static int
+ask(int fd, uint16_t cmd, const void *body, uint32_t len, int pass, void *reply, uint32_t room)
+{
+	struct vfio_user_header h = {.command = cmd, .msg_size = (uint32_t)sizeof(h) + len};
+	uint8_t buf[8192];
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} ctl = {0};
+	struct iovec iov = {buf, sizeof(h) + len};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	memcpy(buf, &h, sizeof(h));
+	memcpy(buf + sizeof(h), body, len);
+	if (pass >= 0) {
+		mh.msg_control = ctl.buf;
+		mh.msg_controllen = sizeof(ctl.buf);
+		ctl.align.cmsg_level = SOL_SOCKET;
+		ctl.align.cmsg_type = SCM_RIGHTS;
+		ctl.align.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&ctl.align), &pass, sizeof(int));
+	}
+	if (sendmsg(fd, &mh, MSG_NOSIGNAL) < 0)
+		return -EPIPE;
+	n = recv(fd, buf, sizeof(buf), 0);
+	if (n < (ssize_t)sizeof(h))
+		return -EPIPE;
+	memcpy(&h, buf, sizeof(h));
+	if (h.error_no != 0)
+		return -(int)h.error_no;
+	n -= (ssize_t)sizeof(h);
+	memcpy(reply, buf + sizeof(h), (size_t)n < room ? (size_t)n : room);
+	return (int)n;
+}
+
+static int
+hello(int fd)
+{
+	struct vfio_user_version v = {0, 1};
+	uint8_t reply[1024];
+
+	return ask(fd, VFIO_USER_VERSION, &v, sizeof(v), -1, reply, sizeof(reply)) > 4 ? 0 : -1;
+}
+
+static uint64_t
+reg_read(int fd, uint64_t off, uint32_t len)
+{
+	struct vfio_user_region_access a = {off, 0, len};
+	struct {
+		struct vfio_user_region_access a;
+		uint64_t val;
+	} reply = {.val = 0};
+
+	CHECK_EQ(ask(fd, VFIO_USER_REGION_READ, &a, sizeof(a), -1, &reply, sizeof(reply)),
+		sizeof(a) + len);
+	return reply.val;
+}
+
+static void
+write_region(int fd, uint32_t region, uint64_t off, uint64_t val, uint32_t len)
+{
+	struct {
+		struct vfio_user_region_access a;
+		uint64_t val;
+	} req = {{off, region, len}, val};
+
+	CHECK_EQ(ask(fd, VFIO_USER_REGION_WRITE, &req, (uint32_t)sizeof(req.a) + len, -1, &req,
+			 sizeof(req)),
+		sizeof(req.a));
+}
+
+static int
+map(int fd, int file, uint64_t iova, uint64_t size)
+{
+	struct vfio_user_dma_map m = {sizeof(m), 3, 0, iova, size};
+	uint8_t none;
+
+	return ask(fd, VFIO_USER_DMA_MAP, &m, sizeof(m), file, &none, 0);
+}
+
+/* ---- an NVMe host's first steps (NVMe Base 2.0, 3.5.1), with its memory at IOVA 1 MiB ---- */
+
+#define IOVA 0x100000u
+#define MEM_SIZE 0x10000u
+#define ASQ 0x0u
+#define ACQ 0x1000u
+#define DATA 0x2000u
+
+struct host {
+	int fd, file;
+	uint8_t *mem;
+	uint32_t tail;
+};
+
+static void
+host_open(struct host *h, const char *path)
+{
+	time_t until = time(NULL) + PATIENCE_S;
+
+	memset(h, 0, sizeof(*h));
+	h->fd = connect_to(path);
+	REQUIRE(h->fd >= 0 && hello(h->fd) == 0);
+	h->file = memfd_create("host", MFD_CLOEXEC);
+	REQUIRE(h->file >= 0 && ftruncate(h->file, MEM_SIZE) == 0);
+	h->mem = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, h->file, 0);
+	REQUIRE(h->mem != MAP_FAILED);
+	CHECK_EQ(map(h->fd, h->file, IOVA, MEM_SIZE), 0);
+	write_region(h->fd, 7, 4, 0x406, 2);
+	write_region(h->fd, 0, 0x24, 15 << 16 | 15, 4); /* AQA */
+	write_region(h->fd, 0, 0x28, IOVA + ASQ, 8);
+	write_region(h->fd, 0, 0x30, IOVA + ACQ, 8);
+	write_region(h->fd, 0, 0x14, 6 << 16 | 4 << 20 | 1, 4); /* CC */
+	while ((reg_read(h->fd, 0x1c, 4) & 1) == 0 && time(NULL) < until)
+		;
+	CHECK_EQ(reg_read(h->fd, 0x1c, 4), 1);
+}
+
+static void
+host_close(struct host *h)
+{
+	close(h->fd);
+	close(h->file);
+	munmap(h->mem, MEM_SIZE);
+}
+
+/* Identify, of the controller (cns 1) or namespace 1 (cns 0), into DATA. Doorbells by message. */
+static bool
+identify(struct host *h, uint8_t cns)
+{
+	uint32_t *sqe = (uint32_t *)(h->mem + ASQ + h->tail * 64);
+	volatile uint32_t *cqe = (volatile uint32_t *)(h->mem + ACQ + h->tail * 16);
+	time_t until = time(NULL) + PATIENCE_S;
+
+	memset(sqe, 0, 64);
+	sqe[0] = 0x06 | 7 << 16;
+	sqe[1] = cns == 0;
+	sqe[6] = IOVA + DATA;
+	sqe[10] = cns;
+	h->tail++;
+	write_region(h->fd, 0, 0x1000, h->tail, 4);
+	while ((cqe[3] >> 16 & 1) == 0 && time(NULL) < until)
+		;
+	return cqe[3] == (1u << 16 | 7);
+}
+
+/* ---- tests ---- */
+
+static void
+usage(void)
+{
+	ENDS(0, "usage: plx-export [EAL options] --", "--help");
+	ENDS(0, "plx-export 0.", "--version");
+	ENDS(0, "usage:", "-l", "0", "--", "-h");
+	ENDS(2, "--export is missing", "-l", "0");
+	ENDS(2, "unknown option '--exprot'", "-l", "0", "--", "--exprot", "x");
+	ENDS(2, "--dev needs a value", "-l", "0", "--", "--dev");
+	ENDS(2, "no driver 'rma'", "--", "--dev", "rma:size=1M", "--export",
+		"vfio-user:/tmp/x,dev=r0");
+	ENDS(2, "no protocol 'vhost'", "--", "--export", "vhost:/tmp/x,dev=r0");
+	ENDS(2, "doesn't say where", "--", "--export", "vfio-user:,dev=r0");
+	ENDS(2, "dev=NAME is missing", "--", "--export", "vfio-user:/tmp/x");
+	ENDS(2, "no device 'r1'; attached are: r0", "--", "--dev", "ram:size=1M,name=r0",
+		"--export", "vfio-user:/tmp/x,dev=r1");
+	ENDS(2, "'queus' is no known key", "--", "--dev", "ram:size=1M,name=r0", "--export",
+		"vfio-user:/tmp/x,dev=r0,queus=1");
+	ENDS(2, "queues=64 is not a number from 1 to 63", "--", "--dev", "ram:size=1M,name=r0",
+		"--export", "vfio-user:/tmp/x,dev=r0,queues=64");
+	ENDS(2, "serial= takes up to 20", "--", "--dev", "ram:size=1M,name=r0", "--export",
+		"vfio-user:/tmp/x,dev=r0,serial=123456789012345678901");
+	ENDS(2, "'r0' is exported twice", "--", "--dev", "ram:size=1M,name=r0", "--export",
+		"vfio-user:/tmp/x,dev=r0,dev=r0");
+	ENDS(2, "No such file or directory", "--", "--dev", "ram:size=1M,name=r0", "--export",
+		"vfio-user:/nowhere/at/all,dev=r0");
+}
+
+static void
+serves(void)
+{
+	char sock[64], sock2[64], export1[160], export2[160];
+	struct daemon d, other;
+	struct host h;
+
+	snprintf(sock, sizeof(sock), "%s/a", dir);
+	snprintf(sock2, sizeof(sock2), "%s/b", dir);
+	snprintf(export1, sizeof(export1), "vfio-user:%s,dev=r0,serial=PLXTEST,model=Test disk",
+		sock);
+	snprintf(export2, sizeof(export2), "vfio-user:%s,dev=n0,rdonly=1,queues=2,depth=16", sock2);
+	start(&d, (const char *const[]){"-l", "0", "--", "--dev", "ram:size=64M,name=r0", "--dev",
+			  "null:size=1T,block=4096,name=n0", "--export", export1, "--export",
+			  export2, NULL});
+	CHECK(prints(&d, "serving n0 (1 TiB, 4096-byte blocks) on lcore 0"), "%s", d.text);
+	CHECK(strstr(d.text, ": serving r0 (64 MiB, 512-byte blocks) on lcore 0") != NULL, "%s",
+		d.text);
+	/* a second daemon may not have the socket */
+	start(&other, (const char *const[]){"-l", "0", "--", "--dev", "ram:size=1M,name=r0",
+			      "--export", export1, NULL});
+	CHECK_EQ(end(&other, 0), 1);
+	CHECK(strstr(other.text, "another server") != NULL, "%s", other.text);
+	/* both exports at a time */
+	host_open(&h, sock);
+	CHECK_EQ(reg_read(h.fd, 0x08, 4), 0x10400); /* NVMe 1.4 */
+	CHECK(identify(&h, 1));
+	CHECK(memcmp(h.mem + DATA + 4, "PLXTEST             ", 20) == 0);
+	CHECK(memcmp(h.mem + DATA + 24, "Test disk   ", 12) == 0);
+	CHECK(identify(&h, 0));
+	CHECK_EQ(*(uint64_t *)(h.mem + DATA), (64 << 20) / 512);
+	host_close(&h);
+	host_open(&h, sock2);
+	CHECK_EQ(reg_read(h.fd, 0, 8) & 0xffff, 15); /* CAP.MQES */
+	CHECK(identify(&h, 0));
+	CHECK_EQ(*(uint64_t *)(h.mem + DATA), (1ull << 40) / 4096);
+	/* SIGTERM ends it while a client is there */
+	CHECK_EQ(end(&d, SIGTERM), 0);
+	CHECK(strstr(d.text, "commands") != NULL && strstr(d.text, "lcore 0: busy") != NULL, "%s",
+		d.text);
+	CHECK(access(sock, F_OK) != 0 && access(sock2, F_OK) != 0, "sockets are left");
+	host_close(&h);
+}
+
+/* Killed, it leaves a socket behind; the next one takes it over. */
+static void
+killed(void)
+{
+	char sock[64], export[128];
+	struct daemon d;
+	struct host h;
+
+	snprintf(sock, sizeof(sock), "%s/k", dir);
+	snprintf(export, sizeof(export), "vfio-user:%s,dev=r0", sock);
+	start(&d, (const char *const[]){"-l", "0", "--", "--dev", "ram:size=1M,name=r0", "--export",
+			  export, NULL});
+	REQUIRE(prints(&d, "serving r0"));
+	CHECK_EQ(end(&d, SIGKILL), -SIGKILL);
+	CHECK_EQ(access(sock, F_OK), 0);
+	start(&d, (const char *const[]){"-l", "0", "--", "--dev", "ram:size=1M,name=r0", "--export",
+			  export, NULL});
+	REQUIRE(prints(&d, "serving r0"));
+	host_open(&h, sock);
+	host_close(&h);
+	CHECK_EQ(end(&d, SIGINT), 0);
+	CHECK(access(sock, F_OK) != 0);
+}
+
+/* A client that truncates its memory under the controller is dropped; the next one is served. */
+static void
+truncates(void)
+{
+	char sock[64], export[128];
+	struct daemon d;
+	struct host h;
+	uint8_t none;
+
+	snprintf(sock, sizeof(sock), "%s/t", dir);
+	snprintf(export, sizeof(export), "vfio-user:%s,dev=r0", sock);
+	start(&d, (const char *const[]){"-l", "0", "--", "--dev", "ram:size=1M,name=r0", "--export",
+			  export, NULL});
+	REQUIRE(prints(&d, "serving r0"));
+	host_open(&h, sock);
+	CHECK(identify(&h, 1));
+	REQUIRE(ftruncate(h.file, 0) == 0);
+	/* the doorbell makes it fetch a command from what is gone: no answer, or the last one */
+	write_region(h.fd, 0, 0x1000, h.tail + 1, 4);
+	CHECK(prints(&d, "truncated the file"), "%s", d.text);
+	CHECK_EQ(recv(h.fd, &none, 1, 0), 0);
+	close(h.fd);
+	close(h.file);
+	munmap(h.mem, MEM_SIZE);
+	host_open(&h, sock);
+	CHECK(identify(&h, 1));
+	host_close(&h);
+	CHECK_EQ(end(&d, SIGTERM), 0);
+}
+
+int
+main(int argc, char **argv)
+{
+	REQUIRE(argc == 2 && mkdtemp(dir) != NULL);
+	program = argv[1];
+	RUN(usage);
+	RUN(serves);
+	RUN(killed);
+	RUN(truncates);
+	CHECK_EQ(rmdir(dir), 0);
+	return TEST_RESULT();
+}

@@ -28,7 +28,7 @@ static struct {
 	uint8_t media[NBLOCKS * BS];
 	struct plx_blk_req *cmds[ROOM]; /* at the device */
 	unsigned int n;
-	uint64_t bad_lba;    /* commands that touch it fail */
+	uint64_t bad_lba;    /* commands that reach it fail */
 	unsigned int refuse; /* issue() says -EIO in so many calls */
 	uint64_t lowest;     /* of the failed blocks of the request under test */
 	bool no_direct, no_room;
@@ -126,9 +126,9 @@ execute(struct plx_blk_req *req)
 	uint8_t *at = dev.media + req->lba * BS;
 
 	req->status = 0;
-	if (dev.bad_lba - req->lba < req->nblk) {
+	if (req->lba + req->nblk > dev.bad_lba) {
 		req->status = -ENODATA;
-		req->raw = 0x281;
+		req->raw = (uint16_t)req->lba;
 		dev.lowest = RTE_MIN(dev.lowest, req->lba);
 		return;
 	}
@@ -440,7 +440,7 @@ test_errors(void)
 		dev.refuse = dev.bad_lba == UINT64_MAX ? 1 + rnd(5) : 0;
 		CHECK_EQ(run(&io->req), dev.bad_lba == UINT64_MAX ? -EIO : -ENODATA);
 		if (dev.bad_lba != UINT64_MAX)
-			CHECK_EQ(io->req.raw, 0x281);
+			CHECK_EQ(io->req.raw, dev.lowest);
 		dev.refuse = 0;
 	}
 	/* the first block fails: with room for 6, at most that many commands are spent */

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <rte_atomic.h>
 #include <rte_pause.h>
 
 #include "plx_ctrl.h"
@@ -61,9 +62,10 @@ all_threads_barrier(void)
 	}
 	if (cmd == MEMBARRIER_CMD_GLOBAL && membarrier(cmd) != 0)
 		cmd = -1;
-	if (cmd == -1)
+	if (cmd == -1) {
+		rte_mb();
 		sleep_us(20000);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	}
 }
 
 static uint16_t

@@ -145,26 +145,75 @@ plan_nohuge(const struct scan *s, struct eal_plan *p)
 		add(p, "-m%u", EAL_NOHUGE_MB);
 }
 
-static void
-note_fallback(const struct eal_view *view, uint64_t want_mb, uint64_t mb, struct eal_plan *p)
+static void __attribute__((format(printf, 2, 3))) note(struct eal_plan *p, const char *fmt, ...)
 {
-	uint64_t page = view->default_page != 0 ? view->default_page : 2 << 20;
-	uint64_t want = want_mb << 20, lack = want > view->huge_free ? want - view->huge_free : 0;
-	uint64_t pages = view->default_nr + (lack + page - 1) / page;
-	char why[128];
+	va_list ap;
 
+	va_start(ap, fmt);
+	vsnprintf(p->note, sizeof(p->note), fmt, ap);
+	va_end(ap);
+}
+
+#define MOUNT_HINT "mount -t hugetlbfs none /dev/hugepages"
+
+static void
+plan_fallback(const struct eal_view *view, const struct scan *s, bool no_mount, struct eal_plan *p)
+{
+	bool sized = (s->given & MEMORY) != 0;
+	uint64_t page = view->default_page != 0 ? view->default_page : 2 << 20;
+	uint64_t want = (sized ? s->mb : EAL_HUGE_MB) << 20;
+	uint64_t lack = want > view->huge_free ? want - view->huge_free : 0;
+	char runs[80], few[32] = "no";
+
+	plan_nohuge(s, p);
 	p->fallback = true;
+	snprintf(runs, sizeof(runs), "running on %u MB of ordinary memory, slower",
+		sized ? (unsigned int)s->mb : EAL_NOHUGE_MB);
+	if (view->blocked[0] != '\0') {
+		note(p, "hugepages can't be used (%s): %s", view->blocked, runs);
+	} else if (no_mount && lack == 0) {
+		note(p, "no hugetlbfs for shared hugepages: %s; sudo " MOUNT_HINT, runs);
+	} else {
+		if (view->huge_free != 0)
+			snprintf(few, sizeof(few), "only %u MB of",
+				(unsigned int)(view->huge_free >> 20));
+		note(p,
+			"%s free hugepages: %s; to reserve some: "
+			"echo %u | sudo tee /proc/sys/vm/nr_hugepages",
+			few, runs, (unsigned int)(view->default_nr + (lack + page - 1) / page));
+	}
+}
+
+/* What the user will want to know if this goes wrong. */
+static void
+note_why_not(const struct eal_view *view, bool enough, bool no_mount, struct eal_plan *p)
+{
 	if (view->blocked[0] != '\0')
-		snprintf(why, sizeof(why), "hugepages can't be used (%s)", view->blocked);
-	else if (view->huge_free == 0)
-		snprintf(why, sizeof(why), "no free hugepages");
-	else
-		snprintf(why, sizeof(why), "only %u MB of free hugepages",
+		note(p, "hugepages can't be used: %s", view->blocked);
+	else if (no_mount)
+		note(p, "no hugetlbfs that it may use: sudo " MOUNT_HINT);
+	else if (!enough)
+		note(p, "only %u MB of hugepages are free: reserve more, or give it --no-huge",
 			(unsigned int)(view->huge_free >> 20));
-	snprintf(p->note, sizeof(p->note),
-		"eal: %s: running on %u MB of ordinary memory, slower; to reserve some: "
-		"echo %u | sudo tee /proc/sys/vm/nr_hugepages",
-		why, (unsigned int)mb, (unsigned int)pages);
+}
+
+static void
+plan_memory(const struct eal_view *view, const struct scan *s, struct eal_plan *p)
+{
+	uint64_t want = (s->given & MEMORY) != 0 ? s->mb : EAL_HUGE_MIN_MB;
+	bool enough = view->huge_free > 0 && view->huge_free >> 20 >= want;
+	bool no_mount =
+		(s->given & IN_MEMORY) == 0 && (s->given & NEEDS_FILES) != 0 && !view->hugetlbfs;
+
+	if ((s->given & NO_HUGE) != 0) {
+		plan_nohuge(s, p);
+	} else if ((s->given & WANTS_HUGE) != 0 ||
+		   (enough && !no_mount && view->blocked[0] == '\0')) {
+		plan_huge(view, s, p);
+		note_why_not(view, enough, no_mount, p);
+	} else {
+		plan_fallback(view, s, no_mount, p);
+	}
 }
 
 void
@@ -172,30 +221,16 @@ eal_plan_make(
 	const struct eal_view *view, int argc, char *const argv[], bool app, struct eal_plan *p)
 {
 	struct scan s;
-	uint64_t want;
-	bool huge;
 
 	memset(p, 0, sizeof(*p));
 	args_scan(argc, argv, &s);
 	if ((s.given & SECONDARY) != 0) {
 		p->rc = -ENOTSUP;
-		snprintf(p->note, sizeof(p->note),
-			"eal: --proc-type=secondary: devices can't be shared between processes "
-			"yet; start a primary, or reach its devices by plx-export");
+		note(p, "--proc-type=secondary: devices can't be shared between processes yet; "
+			"start a primary, or reach its devices by plx-export");
 		return;
 	}
-
-	want = (s.given & MEMORY) != 0 ? s.mb : EAL_HUGE_MIN_MB;
-	huge = view->blocked[0] == '\0' && view->huge_free >> 20 >= want && view->huge_free > 0;
-	if ((s.given & NO_HUGE) != 0) {
-		plan_nohuge(&s, p);
-	} else if (huge || (s.given & WANTS_HUGE) != 0) {
-		plan_huge(view, &s, p);
-	} else {
-		plan_nohuge(&s, p);
-		note_fallback(view, (s.given & MEMORY) != 0 ? s.mb : EAL_HUGE_MB,
-			(s.given & MEMORY) != 0 ? s.mb : EAL_NOHUGE_MB, p);
-	}
+	plan_memory(view, &s, p);
 	if (view->no_runtime_dir && (s.given & (TELEMETRY | NEEDS_FILES)) == 0)
 		add(p, "--no-telemetry");
 	if (app && (s.given & (NO_PCI | ALLOW)) == 0)

@@ -21,6 +21,7 @@ struct eal_view {
 	uint64_t huge_free;    /**< bytes in free hugepages, of all sizes */
 	uint64_t default_page; /**< bytes of a page of /proc/sys/vm/nr_hugepages */
 	uint64_t default_nr;   /**< its value now */
+	bool hugetlbfs;        /**< one is mounted, and this process may make files there */
 	bool no_runtime_dir;   /**< EAL's can't be made: its telemetry would fail the start */
 	char blocked[96];      /**< why this process can't use them; "": it can */
 };
@@ -30,7 +31,7 @@ struct eal_plan {
 	int nb_add;
 	char add[EAL_MAX_ADDED][40]; /**< options to put before the user's */
 	bool fallback;               /**< ordinary memory was chosen for lack of hugepages */
-	char note[320];              /**< a line for the user: of the fallback, or of rc */
+	char note[320];              /**< a line for the user: of the fallback; else of why not */
 	int rc;                      /**< -errno: don't start EAL */
 };
 

@@ -59,7 +59,7 @@ huge_try(uint64_t page, char *why, size_t len)
 
 /* EAL opens the first hugetlbfs mount of each size, even in memory, and fails when it can't. */
 static void
-huge_mounts_check(char *why, size_t len)
+huge_mounts_check(struct eal_view *view)
 {
 	struct mntent m;
 	char buf[1024];
@@ -72,9 +72,11 @@ huge_mounts_check(char *why, size_t len)
 
 		if (strcmp(m.mnt_type, "hugetlbfs") != 0)
 			continue;
+		view->hugetlbfs |= access(m.mnt_dir, W_OK | X_OK) == 0;
 		fd = open(m.mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0)
-			snprintf(why, len, "%.64s: %s", m.mnt_dir, strerror(errno));
+			snprintf(view->blocked, sizeof(view->blocked), "%.64s: %s", m.mnt_dir,
+				strerror(errno));
 		else
 			close(fd);
 	}
@@ -144,6 +146,5 @@ eal_view_get(struct eal_view *view)
 		huge_try(kb << 10, view->blocked, sizeof(view->blocked));
 	}
 	closedir(d);
-	if (view->huge_free != 0)
-		huge_mounts_check(view->blocked, sizeof(view->blocked));
+	huge_mounts_check(view);
 }

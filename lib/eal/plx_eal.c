@@ -76,11 +76,10 @@ log_start_failure(const struct eal_plan *plan, int rc)
 		PLX_LOG(ERR, "eal: EAL ran before in this process; it can't be started twice");
 	else if (plan->fallback)
 		PLX_LOG(ERR, "eal: EAL didn't start without hugepages either: %s", strerror(-rc));
+	else if (plan->note[0] != '\0')
+		PLX_LOG(ERR, "eal: EAL didn't start: %s", plan->note);
 	else
-		PLX_LOG(ERR,
-			"eal: EAL didn't start: %s; if it lacks memory, reserve hugepages or give "
-			"it --no-huge",
-			strerror(-rc));
+		PLX_LOG(ERR, "eal: EAL didn't start: %s, see its line above", strerror(-rc));
 }
 
 /* EAL parses with getopt_long() and puts optind back, but glibc keeps more than that: 0 makes
@@ -135,15 +134,15 @@ eal_own(int argc, char **argv, bool app)
 	eal_view_get(&view);
 	eal_plan_make(&view, argc, argv, app, &plan);
 	if (plan.rc != 0) {
-		PLX_LOG(ERR, "%s", plan.note);
+		PLX_LOG(ERR, "eal: %s", plan.note);
 		return plan.rc;
 	}
 	rc = eal_start(argc, argv, &plan);
 	eal.failed = rc < 0;
 	if (rc < 0)
 		log_start_failure(&plan, rc);
-	else if (plan.note[0] != '\0')
-		PLX_LOG(NOTICE, "%s", plan.note);
+	else if (plan.fallback)
+		PLX_LOG(NOTICE, "eal: %s", plan.note);
 	return rc;
 }
 

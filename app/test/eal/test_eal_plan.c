@@ -7,8 +7,10 @@
 
 #define MB (UINT64_C(1) << 20)
 
-static const struct eal_view none = {.default_page = 2 * MB};
+static const struct eal_view none = {.default_page = 2 * MB, .hugetlbfs = true};
 static const struct eal_view plenty = {
+	.huge_free = 1024 * MB, .default_page = 2 * MB, .default_nr = 512, .hugetlbfs = true};
+static const struct eal_view unmounted = {
 	.huge_free = 1024 * MB, .default_page = 2 * MB, .default_nr = 512};
 static const struct eal_view little = {
 	.huge_free = 40 * MB, .default_page = 2 * MB, .default_nr = 100};
@@ -92,6 +94,9 @@ test_user_decides(void)
 	EXPECT(&none, "--file-prefix x", "--no-huge -m128");
 	EXPECT(&plenty, "--proc-type=primary", "--single-file-segments");
 	EXPECT(&plenty, "--match-allocations", HUGE);
+	EXPECT(&unmounted, "", HUGE);
+	EXPECT(&unmounted, "--file-prefix x", "--no-huge -m128");
+	EXPECT(&unmounted, "--file-prefix x --huge-dir /y", "--single-file-segments -m64");
 }
 
 static void
@@ -140,6 +145,12 @@ test_notes(void)
 	CHECK(strstr(plan.note, "echo 130 |") != NULL, "%s", plan.note);
 	plan_for(&denied, "", false);
 	CHECK(strstr(plan.note, "Permission denied") != NULL, "%s", plan.note);
+	plan_for(&denied, "--in-memory", false); /* why it is going to fail */
+	CHECK(!plan.fallback && strstr(plan.note, "Permission denied") != NULL, "%s", plan.note);
+	plan_for(&unmounted, "--file-prefix x", false);
+	CHECK(plan.fallback && strstr(plan.note, "mount -t hugetlbfs") != NULL, "%s", plan.note);
+	plan_for(&unmounted, "--huge-unlink", false);
+	CHECK(!plan.fallback && strstr(plan.note, "mount -t hugetlbfs") != NULL, "%s", plan.note);
 	plan_for(&none, "--no-huge", false); /* as asked for */
 	CHECK(plan.note[0] == '\0', "%s", plan.note);
 	CHECK_EQ(plan.rc, 0);

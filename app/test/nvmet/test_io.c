@@ -407,6 +407,65 @@ test_delete_busy(void)
 	down();
 }
 
+/* More commands than the device's queue takes: the rest waits, and can be aborted there. */
+static void
+test_parked(void)
+{
+	struct host_cqe cqe;
+	uint16_t cid = 0, first = 0;
+	int i, q, got[4] = {0}, aborted = 0;
+
+	up(NULL, "ram:size=4M,delay=300000", NULL);
+	host_queue(&h, 2, 1024);
+	host_queue(&h, 3, 1024);
+	for (q = 2; q < 4; q++) {
+		for (i = 0; i < 1000; i++) {
+			struct host_cmd c = host_rw_cmd(nvme_cmd_read, 1, 0, 1, buf, 0);
+
+			cid = host_put(&h, (unsigned)q, &c);
+			if (i == 0)
+				first = cid;
+		}
+		host_ring(&h, (unsigned)q);
+	}
+	for (i = 0; i < 100; i++)
+		plx_nvmet_poll(ctrl);
+	CHECK_EQ(host_admin(&h, nvme_admin_abort_cmd, 0, 0, 0, 3 | (uint32_t)cid << 16, 0), 0);
+	CHECK_EQ(h.result, 0);
+	CHECK_EQ(host_admin(&h, nvme_admin_abort_cmd, 0, 0, 0, 2 | (uint32_t)first << 16, 0), 0);
+	CHECK_EQ(h.result, 1); /* with the device */
+	for (i = 0; i < 2000; i++) {
+		q = i % 2 + 2;
+		REQUIRE(host_get(&h, (unsigned)q, &cqe));
+		got[q]++;
+		if (cqe.dw[3] >> 17 == SC_RETRY(GENERIC, ABORT_REQ)) {
+			CHECK_EQ((uint16_t)cqe.dw[3], cid);
+			aborted++;
+		} else {
+			CHECK_EQ(cqe.dw[3] >> 17, 0);
+		}
+	}
+	CHECK_EQ(aborted, 1);
+	CHECK(host_silent(&h, 2) && host_silent(&h, 3));
+	/* a reset with some parked */
+	for (i = 0; i < 1000; i++) {
+		struct host_cmd c = host_rw_cmd(nvme_cmd_read, 1, 0, 1, buf, 0);
+
+		host_put(&h, 2, &c);
+		host_put(&h, 3, &c);
+	}
+	host_ring(&h, 2);
+	host_ring(&h, 3);
+	for (i = 0; i < 100; i++)
+		plx_nvmet_poll(ctrl);
+	host_set(&h, NVME_REG_CC, 0);
+	CHECK_EQ(host_wait_csts(&h, 1, 0), 0);
+	CHECK_EQ(host_enable(&h, 16), 1);
+	host_queue(&h, 1, 64);
+	CHECK_EQ(RW(read, 1, 0, 1, buf, 0), 0);
+	down();
+}
+
 static void
 test_shadow_doorbells(void)
 {
@@ -496,6 +555,7 @@ main(int argc, char **argv)
 	RUN(test_others);
 	RUN(test_cq_full);
 	RUN(test_delete_busy);
+	RUN(test_parked);
 	RUN(test_shadow_doorbells);
 	RUN(test_errors);
 	RUN(test_cache_off);

@@ -10,12 +10,12 @@
  */
 #include <rte_log.h>
 
-#define PLX_LOG_USE(comp)                         \
-	extern int plxp_logtype_##comp;           \
-	static inline int plxp_logtype_here(void) \
-	{                                         \
-		return plxp_logtype_##comp;       \
-	}                                         \
+#define PLX_LOG_USE(comp)                                                 \
+	extern int plxp_logtype_##comp;                                   \
+	__attribute__((unused)) static inline int plxp_logtype_here(void) \
+	{                                                                 \
+		return plxp_logtype_##comp;                               \
+	}                                                                 \
 	extern int plxp_logtype_##comp
 #define PLX_LOG_TYPE(comp, level)                                  \
 	RTE_LOG_REGISTER(plxp_logtype_##comp, pollux.comp, level); \

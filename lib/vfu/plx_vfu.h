@@ -24,12 +24,13 @@ struct plx_vfu_ops {
 	int (*read)(void *arg, unsigned int region, uint64_t off, void *buf, uint32_t len);
 	int (*write)(void *arg, unsigned int region, uint64_t off, const void *buf, uint32_t len);
 	/** Memory is about to go: stop using [iova, iova + len), now or, returning -EINPROGRESS,
-	 * soon: it is asked again. size 0: all of it (the client left, or asked for it). */
+	 * soon: it is asked again. len 0: all of it (the client left, or asked for it). */
 	int (*dma_gone)(void *arg, uint64_t iova, uint64_t len);
-	/** Memory came. */
+	/** Memory came that plx_vfu_dma_ptr() finds: the client sent a file with it. */
 	void (*dma_added)(void *arg, uint64_t iova, uint64_t len);
-	/** Device reset (DEVICE_RESET, FLR), or client_lost: the client is gone. @return 0;
-	 * -EINPROGRESS: asked again, nothing else is served until then */
+	/** Device reset (DEVICE_RESET, FLR), or client_lost: the client is gone. Config space,
+	 * memory and interrupts outlive the first, as with the kernel's VFIO; they go with the
+	 * client. @return 0; -EINPROGRESS: asked again, nothing else is served until then */
 	int (*reset)(void *arg, bool client_lost);
 };
 
@@ -40,7 +41,8 @@ struct plx_vfu_region {
 };
 
 struct plx_vfu_conf {
-	const char *path; /**< socket; a stale one is replaced, one in use is refused */
+	/** socket; a stale one is replaced, one in use is refused; in a directory: "cntrl" */
+	const char *path;
 	uint16_t vendor, device, subvendor, subdevice;
 	uint32_t class_code;
 	struct plx_vfu_region bars[6];
@@ -56,10 +58,15 @@ struct plx_vfu_conf {
  *         -ENOENT no such directory; -EINVAL; -ENOMEM
  */
 int plx_vfu_create(const struct plx_vfu_conf *conf, struct plx_vfu **vfu);
-/** Stop serving, drop the client, remove the socket. */
+/** Stop serving, drop the client, remove the socket. Calls none of the ops. NULL is harmless. */
 void plx_vfu_destroy(struct plx_vfu *vfu);
 
-/** Serve what came: accept, answer. Never blocks. @return messages handled */
+/**
+ * Serve what came: accept, answer. Never blocks; one system call when there is nothing to do.
+ * Register accesses and interrupts' wiring wait for it: 100 us apart serve well. A client that
+ * breaks the protocol, or truncates memory in use (plx_sigbus.h), is dropped here.
+ * @return messages handled
+ */
 int plx_vfu_poll(struct plx_vfu *vfu);
 /** @return a client is connected */
 bool plx_vfu_connected(const struct plx_vfu *vfu);
@@ -71,7 +78,7 @@ void *plx_vfu_bar_mem(struct plx_vfu *vfu, unsigned int bar);
 /** Bus master is enabled, so DMA and interrupts are allowed. */
 bool plx_vfu_bus_master(const struct plx_vfu *vfu);
 
-/** Trigger an MSI-X vector (or INTx, when MSI-X is off). */
+/** Trigger an MSI-X vector, or INTx when no eventfd is wired to MSI-X. Masked, it is pending. */
 void plx_vfu_irq(struct plx_vfu *vfu, unsigned int vector);
 
 /** A mapped piece of client memory. Private cache for plx_vfu_dma(). */
@@ -89,7 +96,8 @@ bool plx_vfu_dma_find(struct plx_vfu *vfu, uint64_t iova, struct plx_vfu_dma *ou
  * @return the address, or NULL: not mapped, crosses mappings, or not writable
  */
 static inline void *
-plx_vfu_dma_ptr(struct plx_vfu *vfu, struct plx_vfu_dma *cache, uint64_t iova, uint64_t len, bool write)
+plx_vfu_dma_ptr(
+	struct plx_vfu *vfu, struct plx_vfu_dma *cache, uint64_t iova, uint64_t len, bool write)
 {
 	uint64_t off = iova - cache->iova;
 

@@ -11,10 +11,7 @@
 
 #include <rte_common.h>
 
-#include "plx_log.h"
 #include "vfu_priv.h"
-
-PLX_LOG_USE(vfu);
 
 /* @return the first region that ends behind iova */
 static uint32_t

@@ -40,19 +40,26 @@ region_size(const struct plx_vfu *v, uint32_t region)
 	return region == VFIO_PCI_CONFIG_REGION_INDEX ? VFU_CFG_SIZE : 0;
 }
 
-struct region_caps {
-	struct vfio_user_cap_sparse sparse;
-	struct vfio_user_sparse_area area;
-};
-static_assert(sizeof(struct region_caps) == 32, "one sparse area");
+/* The one capability: a single sparse area. @return its bytes */
+static uint32_t
+put_sparse(uint8_t *out, const struct vfu_bar *bar)
+{
+	const struct vfio_user_cap_sparse cap = {
+		.header = {.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1}, .nr_areas = 1};
+	const struct vfio_user_sparse_area area = {bar->map_off, bar->map_size};
+
+	memcpy(out, &cap, sizeof(cap));
+	memcpy(out + sizeof(cap), &area, sizeof(area));
+	return sizeof(cap) + sizeof(area);
+}
 
 /* The sparse capability and the file travel only to who has room for the capability. */
 int
 vfu_region_info(struct plx_vfu *v, struct vfu_msg *m)
 {
 	struct vfio_user_region_info info;
-	const struct vfu_bar *bar;
-	struct region_caps caps = {0};
+	const struct vfu_bar *bar = NULL;
+	uint8_t caps[sizeof(struct vfio_user_cap_sparse) + sizeof(struct vfio_user_sparse_area)];
 	uint32_t room, len = sizeof(info);
 	uint8_t *out;
 
@@ -64,28 +71,22 @@ vfu_region_info(struct plx_vfu *v, struct vfu_msg *m)
 	info.size = region_size(v, info.index);
 	if (info.size != 0)
 		info.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-	bar = info.index < RTE_DIM(v->bars) ? &v->bars[info.index] : NULL;
-	if (bar == NULL || bar->map_size == 0 || v->peer_fds == 0)
-		bar = NULL;
+	if (info.index < RTE_DIM(v->bars) && v->bars[info.index].map_size != 0 && v->peer_fds != 0)
+		bar = &v->bars[info.index];
 	if (bar != NULL) {
 		info.flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
-		info.argsz += (uint32_t)sizeof(caps);
-		if (room >= info.argsz) {
-			len = info.argsz;
-			info.cap_offset = sizeof(info);
-			caps.sparse.header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
-			caps.sparse.header.version = 1;
-			caps.sparse.nr_areas = 1;
-			caps.area.offset = bar->map_off;
-			caps.area.size = bar->map_size;
-		}
+		info.argsz += put_sparse(caps, bar);
+	}
+	if (bar != NULL && room >= info.argsz) {
+		len = info.argsz;
+		info.cap_offset = sizeof(info);
 	}
 	out = vfu_reply(v, len);
 	if (out == NULL)
 		return -ENOMEM;
 	memcpy(out, &info, sizeof(info));
 	if (info.cap_offset != 0) {
-		memcpy(out + sizeof(info), &caps, sizeof(caps));
+		memcpy(out + sizeof(info), caps, sizeof(caps));
 		v->out.fd = bar->fd;
 	}
 	return 0;

@@ -99,3 +99,54 @@ give_to_owner()
 {
 	[ "$(id -u)" != 0 ] || chown -R --reference="$top" "$logs" "$@" 2>/dev/null
 }
+
+# The CPUs that this process may run on, one a line.
+cpus_allowed()
+{
+	awk '$1 == "Cpus_allowed_list:" {
+		n = split($2, part, ",")
+		for (i = 1; i <= n; i++) {
+			if (split(part[i], r, "-") == 1)
+				r[2] = r[1]
+			for (c = r[1]; c <= r[2]; c++)
+				print c
+		}
+	}' /proc/self/status
+}
+
+exporter=
+
+# exporter_start CPU SOCKET DEVICE NAME [EAL OPTION...]: serve a device, in a session of its own so
+# that Ctrl-C does not reach it; returns when the socket is there.
+exporter_start()
+{
+	local cpu=$1 sock=$2 dev=$3 name=$4 log=$logs/plx-export.log i
+	shift 4
+
+	setsid "$build/app/export/plx-export" -l "$cpu" "$@" -- --dev "$dev,name=$name" \
+		--export "vfio-user:$sock,dev=$name" </dev/null >"$log" 2>&1 &
+	exporter=$!
+	for ((i = 0; i < 100; i++)); do
+		[ ! -S "$sock" ] || return 0
+		kill -0 "$exporter" 2>/dev/null || break
+		sleep 0.1
+	done
+	cat "$log"
+	say "plx-export did not start; its output is above, and in $log"
+	return 1
+}
+
+exporter_stop()
+{
+	local i
+
+	[ -n "$exporter" ] || return 0
+	kill "$exporter" 2>/dev/null
+	for ((i = 0; i < 50; i++)); do
+		kill -0 "$exporter" 2>/dev/null || break
+		sleep 0.1
+	done
+	kill -KILL "$exporter" 2>/dev/null
+	wait "$exporter" 2>/dev/null
+	exporter=
+}

@@ -76,7 +76,7 @@ run_asan()
 {
 	built asan "$top/build-asan" --werror --buildtype=debugoptimized --default-library=static \
 		-Db_sanitize=address,undefined -Db_lundef=false || return
-	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+	ASAN_OPTIONS=detect_leaks=1:fast_unwind_on_malloc=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 		LSAN_OPTIONS=suppressions=$top/devtools/lsan.supp:print_suppressions=0 \
 		tests asan "$top/build-asan" "${not_now[@]}" --no-suite checks -t 4
 }

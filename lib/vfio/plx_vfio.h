@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "plx_sigbus.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -30,6 +32,7 @@ struct plx_vfio_ops;
 struct plx_vfio_area {
 	uint64_t off, size; /**< inside the region */
 	void *va;
+	struct plx_sigbus_range guard; /**< private */
 };
 struct plx_vfio_region {
 	uint64_t size;
@@ -53,7 +56,8 @@ struct plx_vfio_dev {
 	struct plx_vfio_irq irqs[PLX_VFIO_IRQS];
 	int lost; /**< 0, or why the device can't be reached any more (-errno); atomic */
 	/* private */
-	bool busy; /**< an operation is under way */
+	bool busy;     /**< an operation is under way */
+	uint32_t gone; /**< mapped pages that went away under us; atomic */
 };
 
 /** Options of the vfio-user client. */

@@ -18,13 +18,14 @@
 int vfio_region_parse(struct plx_vfio_region *r, const void *info, size_t len, const char **why);
 
 /**
- * Map the areas of a region. None mapped on error.
+ * Map the areas of a region. None mapped on error. Pages that the peer takes away later count in
+ * dev->gone, when the program handles SIGBUS.
  * @param fds     one for all areas, or one an area; stay the caller's
  * @param offset  of the region in the file
  * @return 0; -EPROTO the file is too short, or nfds makes no sense; -errno of mmap
  */
-int vfio_region_map(struct plx_vfio_region *r, const int *fds, unsigned int nfds, uint64_t offset,
-	const char **why);
+int vfio_region_map(struct plx_vfio_dev *dev, unsigned int region, const int *fds,
+	unsigned int nfds, uint64_t offset, const char **why);
 
 /** Unmap every area of every region. */
 void vfio_regions_unmap(struct plx_vfio_dev *dev);

@@ -113,9 +113,24 @@ vfio_region_parse(struct plx_vfio_region *r, const void *info, size_t len, const
 	return parse_caps(r, info, len, fix.cap_offset, why);
 }
 
+/* Reads of what the peer takes away find all ones, as those of a device that left do. */
+static void
+watch(struct plx_vfio_dev *dev, struct plx_vfio_area *a, const struct stat *st)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), blk = (size_t)st->st_blksize;
+
+	/* a huge page goes as a whole */
+	if (blk > page && a->size % blk == 0 && (uintptr_t)a->va % blk == 0)
+		page = blk;
+	a->guard = (struct plx_sigbus_range){
+		.va = a->va, .len = a->size, .page = page, .fill = 0xff, .hits = &dev->gone};
+	plx_sigbus_add(&a->guard);
+}
+
 /* A store beyond the end of a file is SIGBUS: only devices are taken at their word. */
 static int
-map_area(struct plx_vfio_area *a, int fd, int prot, uint64_t offset, const char **why)
+map_area(struct plx_vfio_dev *dev, struct plx_vfio_area *a, int fd, int prot, uint64_t offset,
+	const char **why)
 {
 	uint64_t end;
 	struct stat st;
@@ -133,6 +148,7 @@ map_area(struct plx_vfio_area *a, int fd, int prot, uint64_t offset, const char 
 	if (va == MAP_FAILED)
 		return -errno;
 	a->va = va;
+	watch(dev, a, &st);
 	return 0;
 }
 
@@ -141,16 +157,20 @@ unmap(struct plx_vfio_region *r)
 {
 	uint32_t i;
 
-	for (i = 0; i < r->nb_areas; i++)
-		if (r->areas[i].va != NULL)
-			munmap(r->areas[i].va, r->areas[i].size);
+	for (i = 0; i < r->nb_areas; i++) {
+		if (r->areas[i].va == NULL)
+			continue;
+		plx_sigbus_del(&r->areas[i].guard);
+		munmap(r->areas[i].va, r->areas[i].size);
+	}
 	r->nb_areas = 0;
 }
 
 int
-vfio_region_map(struct plx_vfio_region *r, const int *fds, unsigned int nfds, uint64_t offset,
-	const char **why)
+vfio_region_map(struct plx_vfio_dev *dev, unsigned int region, const int *fds, unsigned int nfds,
+	uint64_t offset, const char **why)
 {
+	struct plx_vfio_region *r = &dev->regions[region];
 	uint32_t i;
 	int prot = 0, rc;
 
@@ -161,7 +181,7 @@ vfio_region_map(struct plx_vfio_region *r, const int *fds, unsigned int nfds, ui
 	if ((r->flags & VFIO_REGION_INFO_FLAG_WRITE) != 0)
 		prot |= PROT_WRITE;
 	for (i = 0; i < r->nb_areas; i++) {
-		rc = map_area(&r->areas[i], fds[nfds == 1 ? 0 : i], prot, offset, why);
+		rc = map_area(dev, &r->areas[i], fds[nfds == 1 ? 0 : i], prot, offset, why);
 		if (rc != 0) {
 			unmap(r);
 			return rc;

@@ -185,7 +185,7 @@ map_region(struct vfio_user *u, struct plx_vfio_region *r, uint64_t offset)
 		return 0;
 	}
 	r->shmem = true;
-	rc = vfio_region_map(r, u->call.rfds, u->call.nrfds, offset, &why);
+	rc = vfio_region_map(&u->dev, u->i, u->call.rfds, u->call.nrfds, offset, &why);
 	if (rc == -EPROTO)
 		vfio_user_lose(u, rc, "region %u: %s", u->i, why);
 	else if (rc != 0)

@@ -503,6 +503,8 @@ vfio_user_pump(struct vfio_user *u)
 {
 	if (is_lost(u) != 0)
 		return;
+	if (__atomic_load_n(&u->dev.gone, __ATOMIC_RELAXED) != 0)
+		vfio_user_lose(u, -ENODEV, "the server truncated the file behind a mapped region");
 	flush(u);
 	receive(u);
 	if (is_lost(u) != 0)

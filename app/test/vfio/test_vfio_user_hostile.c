@@ -620,6 +620,31 @@ greedy(void)
 }
 
 static void
+on_sigbus(int sig, siginfo_t *info, void *uctx)
+{
+	if (!plx_sigbus_try_handle(sig, info, uctx))
+		signal(SIGBUS, SIG_DFL);
+}
+
+static void
+truncates(void)
+{
+	volatile uint32_t *db;
+
+	open_honest(0);
+	db = plx_vfio_region_ptr(dev, 0, 0x1000, 4);
+	REQUIRE(sigaction(SIGBUS,
+			&(struct sigaction){.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO},
+			NULL) == 0);
+	CHECK_EQ(ftruncate(f.memfd, 0), 0);
+	CHECK_EQ(plx_vfio_poll(dev), 0); /* nobody touched it yet */
+	db[1] = 7;
+	CHECK_EQ(db[0], 0xffffffff);
+	CHECK_EQ(plx_vfio_poll(dev), -ENODEV);
+	check_lost(-ENODEV);
+}
+
+static void
 unmap_of_another(void)
 {
 	int rc, i;
@@ -678,6 +703,7 @@ main(int argc, char **argv)
 	RUN(deaf_many_registers);
 	RUN(deaf_too_long);
 	RUN(greedy);
+	RUN(truncates);
 	RUN(unmap_of_another);
 	CHECK_EQ(fake_open_fds(), fds);
 	rte_openlog_stream(NULL);

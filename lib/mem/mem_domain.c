@@ -319,11 +319,31 @@ phase_set(struct mem_domain *d, enum phase phase)
 	d->cursor = 0;
 }
 
+static int
+phase_step(struct mem_domain *d)
+{
+	int rc;
+
+	switch (d->phase) {
+	case PHASE_COMPARE:
+		d->gen = mem.gen;
+		phase_compare(d);
+		return publish(d); /* without the dead, before the device loses them */
+	case PHASE_UNMAP:
+		return phase_run(d, OP_UNMAP);
+	case PHASE_ADD:
+		return phase_add(d);
+	default:
+		rc = phase_run(d, OP_MAP);
+		return rc == 0 ? publish(d) : rc;
+	}
+}
+
 /* mem.lock; an immediate domain runs through in one call, others wait between the operations. */
 static int
 domain_step(struct mem_domain *d)
 {
-	int rc;
+	int rc = 0;
 
 	if (d->op != OP_NONE) {
 		rc = op_poll(d);
@@ -331,47 +351,23 @@ domain_step(struct mem_domain *d)
 			return -EINPROGRESS;
 		op_end(d, rc);
 	}
-again:
-	if (d->phase == PHASE_COMPARE || d->gen != mem.gen) {
-		d->gen = mem.gen;
-		phase_compare(d);
-		rc = publish(d);
-		if (rc != 0)
-			goto fail;
-		phase_set(d, PHASE_UNMAP);
+	for (rc = 0; rc == 0;) {
+		if (d->gen != mem.gen) /* changed while unlocked, too */
+			phase_set(d, PHASE_COMPARE);
+		if (d->phase == PHASE_DONE)
+			break;
+		rc = phase_step(d);
+		if (rc == -EINPROGRESS)
+			return rc;
+		phase_set(d, d->phase + 1);
 	}
-	if (d->phase == PHASE_UNMAP) {
-		if (phase_run(d, OP_UNMAP) != 0)
-			return -EINPROGRESS;
-		phase_set(d, PHASE_ADD);
-	}
-	if (d->gen != mem.gen) /* changed while unlocked */
-		goto again;
-	if (d->phase == PHASE_ADD) {
-		rc = phase_add(d);
-		if (rc != 0)
-			goto fail;
-		phase_set(d, PHASE_MAP);
-	}
-	if (d->phase == PHASE_MAP) {
-		if (phase_run(d, OP_MAP) != 0)
-			return -EINPROGRESS;
-		rc = publish(d);
-		if (rc != 0)
-			goto fail;
-		phase_set(d, PHASE_DONE);
-	}
-	if (d->gen != mem.gen)
-		goto again;
-	rc = d->err;
+	if (rc != 0)
+		PLX_LOG(ERR, "mem: %s: %s", d->name, strerror(-rc));
+	else
+		rc = d->err;
 	d->err = 0;
 	if (rc != 0)
 		phase_set(d, PHASE_COMPARE); /* the next call tries what failed again */
-	return rc;
-fail:
-	phase_set(d, PHASE_COMPARE);
-	d->err = 0;
-	PLX_LOG(ERR, "mem: %s: %s", d->name, strerror(-rc));
 	return rc;
 }
 

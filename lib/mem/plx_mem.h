@@ -113,10 +113,9 @@ struct plx_mem_domain_conf {
 	bool phys;         /**< no IOMMU: addresses are physical */
 };
 
-/** A DMA domain; the table is read by queue owners at any time. */
+/** A DMA domain; the table is read by queue owners at any time. The rest is in mem_priv.h. */
 struct plx_mem_domain {
 	const struct plx_mem_table *table; /**< never NULL */
-					   /* private fields follow in mem_priv.h */
 };
 
 /** Create a domain; maps nothing yet. Under the control lock.

@@ -257,9 +257,9 @@ host_close(struct host *h)
 	munmap(h->mem, MEM_SIZE);
 }
 
-/* Identify, of the controller (cns 1) or namespace 1 (cns 0), into DATA. Doorbells by message. */
+/* Identify, of the controller (nsid 0) or a namespace, into DATA. Doorbells by message. */
 static bool
-identify(struct host *h, uint8_t cns)
+identify(struct host *h, uint32_t nsid)
 {
 	uint32_t *sqe = (uint32_t *)(h->mem + ASQ + h->tail * 64);
 	volatile uint32_t *cqe = (volatile uint32_t *)(h->mem + ACQ + h->tail * 16);
@@ -267,9 +267,9 @@ identify(struct host *h, uint8_t cns)
 
 	memset(sqe, 0, 64);
 	sqe[0] = 0x06 | 7 << 16;
-	sqe[1] = cns == 0;
+	sqe[1] = nsid;
 	sqe[6] = IOVA + DATA;
-	sqe[10] = cns;
+	sqe[10] = nsid == 0;
 	h->tail++;
 	write_region(h->fd, 0, 0x1000, h->tail, 4);
 	while ((cqe[3] >> 16 & 1) == 0 && time(NULL) < until)
@@ -333,15 +333,15 @@ serves(void)
 	/* both exports at a time */
 	host_open(&h, sock);
 	CHECK_EQ(reg_read(h.fd, 0x08, 4), 0x10400); /* NVMe 1.4 */
-	CHECK(identify(&h, 1));
+	CHECK(identify(&h, 0));
 	CHECK(memcmp(h.mem + DATA + 4, "PLXTEST             ", 20) == 0);
 	CHECK(memcmp(h.mem + DATA + 24, "Test disk   ", 12) == 0);
-	CHECK(identify(&h, 0));
+	CHECK(identify(&h, 1));
 	CHECK_EQ(*(uint64_t *)(h.mem + DATA), (64 << 20) / 512);
 	host_close(&h);
 	host_open(&h, sock2);
 	CHECK_EQ(reg_read(h.fd, 0, 8) & 0xffff, 15); /* CAP.MQES */
-	CHECK(identify(&h, 0));
+	CHECK(identify(&h, 1));
 	CHECK_EQ(*(uint64_t *)(h.mem + DATA), (1ull << 40) / 4096);
 	/* SIGTERM ends it while a client is there */
 	CHECK_EQ(end(&d, SIGTERM), 0);
@@ -349,6 +349,42 @@ serves(void)
 		d.text);
 	CHECK(access(sock, F_OK) != 0 && access(sock2, F_OK) != 0, "sockets are left");
 	host_close(&h);
+}
+
+/* Three exports on two lcores (of one CPU, so it works anywhere), one of them with two devices. */
+static void
+spreads(void)
+{
+	char text[3][128], sock[64];
+	struct daemon d;
+	struct host h;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		snprintf(text[i], sizeof(text[i]), "vfio-user:%s/s%d,dev=r%d%s", dir, i, i,
+			i == 1 ? ",dev=r3" : "");
+	start(&d, (const char *const[]){"--lcores", "0@0,1@0", "--", "--dev=ram:size=1M,name=r0",
+			  "--dev=ram:size=1M,name=r1", "--dev=ram:size=1M,name=r2",
+			  "--dev=ram:size=3M,name=r3", "--export", text[0], "--export", text[1],
+			  "--export", text[2], NULL});
+	REQUIRE(prints(&d, "/s2: serving r2 (1 MiB, 512-byte blocks) on lcore 1"));
+	CHECK(strstr(d.text, "/s0: serving r0 (1 MiB, 512-byte blocks) on lcore 1") != NULL);
+	CHECK(strstr(d.text, "/s1: serving r1 (1 MiB, 512-byte blocks), r3 (3 MiB, 512-byte "
+			     "blocks) on lcore 0") != NULL,
+		"%s", d.text);
+	for (i = 0; i < 3; i++) {
+		snprintf(sock, sizeof(sock), "%s/s%d", dir, i);
+		host_open(&h, sock);
+		CHECK(identify(&h, 1));
+		CHECK_EQ(*(uint64_t *)(h.mem + DATA), (1 << 20) / 512);
+		if (i == 1) {
+			CHECK(identify(&h, 2));
+			CHECK_EQ(*(uint64_t *)(h.mem + DATA), (3 << 20) / 512);
+		}
+		host_close(&h);
+	}
+	CHECK_EQ(end(&d, SIGINT), 0);
+	CHECK(strstr(d.text, "lcore 1: busy") != NULL, "%s", d.text);
 }
 
 /* Killed, it leaves a socket behind; the next one takes it over. */
@@ -390,7 +426,7 @@ truncates(void)
 			  export, NULL});
 	REQUIRE(prints(&d, "serving r0"));
 	host_open(&h, sock);
-	CHECK(identify(&h, 1));
+	CHECK(identify(&h, 0));
 	REQUIRE(ftruncate(h.file, 0) == 0);
 	/* the doorbell makes it fetch a command from what is gone: no answer, or the last one */
 	write_region(h.fd, 0, 0x1000, h.tail + 1, 4);
@@ -400,7 +436,7 @@ truncates(void)
 	close(h.file);
 	munmap(h.mem, MEM_SIZE);
 	host_open(&h, sock);
-	CHECK(identify(&h, 1));
+	CHECK(identify(&h, 0));
 	host_close(&h);
 	CHECK_EQ(end(&d, SIGTERM), 0);
 }
@@ -412,6 +448,7 @@ main(int argc, char **argv)
 	program = argv[1];
 	RUN(usage);
 	RUN(serves);
+	RUN(spreads);
 	RUN(killed);
 	RUN(truncates);
 	CHECK_EQ(rmdir(dir), 0);

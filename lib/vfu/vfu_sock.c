@@ -155,8 +155,16 @@ vfu_accept(struct plx_vfu *v)
 {
 	int fd = accept4(v->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED && !v->warned) {
+			v->warned = true;
+			PLX_LOG(ERR, "vfio-user:%s: can't accept a client, trying on: %s%s",
+				v->path, strerror(errno),
+				errno == EMFILE ? "; raise ulimit -n" : "");
+		}
 		return 0;
+	}
+	v->warned = false;
 	v->fd = fd;
 	return 1;
 }

@@ -302,7 +302,8 @@ reap(struct tb_queue *q)
 				now - stamp_of(req));
 		else if (!failed(q, req))
 			continue;
-		q->idle[q->nidle++] = req;
+		if (q->nidle + q->npend < q->qd) /* a driver may give one back twice */
+			q->idle[q->nidle++] = req;
 	}
 	if (n != 0) {
 		*(q->phase == TB_READBACK ? &s->c.back_end : &s->c.end) = now;

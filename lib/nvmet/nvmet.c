@@ -384,10 +384,17 @@ plx_nvmet_poll(struct plx_nvmet *c)
 		interrupt(c);
 	if (unlikely(--c->pass == 0 || c->attention != 0))
 		done += slow(c);
-	c->polls++;
+	plx_stat_add(&c->polls, 1);
 	if (done == 0)
-		c->empty_polls++;
+		plx_stat_add(&c->empty_polls, 1);
 	return (int)done;
+}
+
+/* Counters are written by the polling thread only, each in one store. */
+static uint64_t
+peek(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
 void
@@ -396,16 +403,18 @@ plx_nvmet_stats_get(const struct plx_nvmet *c, struct plx_nvmet_stats *st)
 	uint32_t i, op;
 
 	*st = (struct plx_nvmet_stats){
-		.commands = c->errors,
-		.errors = c->errors,
-		.protocol_errors = c->protocol_errors,
-		.polls = c->polls,
-		.empty_polls = c->empty_polls,
+		.errors = peek(&c->errors),
+		.protocol_errors = peek(&c->protocol_errors),
+		.polls = peek(&c->polls),
+		.empty_polls = peek(&c->empty_polls),
 	};
+	st->commands = st->errors;
 	for (i = 0; i < c->nns; i++) {
+		const struct nvmet_ns *ns = &c->ns[i];
+
 		for (op = 0; op < PLX_OP_MAX; op++)
-			st->commands += c->ns[i].ops[op];
-		st->read_blocks += c->ns[i].blocks[PLX_OP_READ];
-		st->write_blocks += c->ns[i].blocks[PLX_OP_WRITE];
+			st->commands += peek(&ns->ops[op]);
+		st->read_blocks += peek(&ns->blocks[PLX_OP_READ]);
+		st->write_blocks += peek(&ns->blocks[PLX_OP_WRITE]);
 	}
 }

@@ -250,10 +250,9 @@ finish(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd, uint16_t
 	struct nvmet_sq *sq = &c->sq[(user >> 16) % NVMET_QUEUES];
 
 	if (status == 0) {
-		ns->ops[cmd->req.op]++;
-		ns->blocks[cmd->req.op] += cmd->req.nblk;
+		nvmet_count(ns, &cmd->req);
 	} else {
-		c->errors++;
+		plx_stat_add(&c->errors, 1);
 		c->media_errors += (status >> NVME_SCT_SHIFT & NVME_SCT_MASK) == NVME_SCT_MEDIA &&
 				   (status & NVME_SC_MASK) != NVME_SC_COMPARE_FAILED;
 		nvmet_errlog(c, sq->id, (uint16_t)user, status, (uint32_t)(ns - c->ns) + 1,
@@ -402,8 +401,7 @@ nvmet_cmd_back(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd)
 	case NVMET_STEP_FUA:
 		if (cmd->req.status != 0)
 			break;
-		ns->ops[cmd->req.op]++;
-		ns->blocks[cmd->req.op] += cmd->req.nblk;
+		nvmet_count(ns, &cmd->req);
 		begin_flush(ns, cmd, (void *)(user & UINT32_MAX));
 		return;
 	case NVMET_STEP_NONE:

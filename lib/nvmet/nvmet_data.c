@@ -51,7 +51,7 @@ piece(struct walk *w, uint64_t iova, uint64_t len)
 	uint8_t *va = plx_vfu_dma_ptr(w->c->vfu, &w->c->dma, iova, len, w->in);
 
 	if (va == NULL) {
-		w->c->protocol_errors++;
+		plx_stat_add(&w->c->protocol_errors, 1);
 		return NVMET_ERR(GENERIC, DATA_XFER_ERROR);
 	}
 	w->left -= len;

@@ -5,7 +5,6 @@
  */
 #include <string.h>
 
-#include "plx_blk_drv.h"
 #include "nvmet_priv.h"
 
 /* Async Event Configuration (1.4, 5.21.1.11): error events can't be turned off. */
@@ -98,7 +97,7 @@ nvmet_errlog(struct plx_nvmet *c, uint16_t sqid, uint16_t cid, uint16_t status, 
 void
 nvmet_bad_doorbell(struct plx_nvmet *c, uint16_t qid, uint8_t info)
 {
-	c->protocol_errors++;
+	plx_stat_add(&c->protocol_errors, 1);
 	nvmet_errlog(c, qid, UINT16_MAX, NVMET_SC(GENERIC, INVALID_FIELD), 0, 0);
 	nvmet_event(c, NVME_AER_ERROR, info, NVME_LOG_LID_ERROR);
 }

@@ -130,7 +130,7 @@ io_end(struct plx_nvmet *c, struct nvmet_sq *sq, const struct nvmet_sqe *e, uint
 	sq->inflight--;
 	sq->cq->inflight--;
 	if (status != 0) {
-		c->errors++;
+		plx_stat_add(&c->errors, 1);
 		nvmet_errlog(c, sq->id, e->cid, status, rte_le_to_cpu_32(e->nsid),
 			rte_le_to_cpu_64(e->slba));
 	}
@@ -206,8 +206,7 @@ io_complete(struct plx_nvmet *c, struct nvmet_ns *ns, struct plx_blk_req *req)
 		return;
 	}
 	sq = &c->sq[(user >> 16) % NVMET_QUEUES];
-	ns->ops[req->op]++;
-	ns->blocks[req->op] += req->nblk;
+	nvmet_count(ns, req);
 	sq->inflight--;
 	sq->cq->inflight--;
 	nvmet_post(c, sq, (uint16_t)user, 0, 0);

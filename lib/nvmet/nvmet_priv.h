@@ -23,6 +23,7 @@
 #include <rte_common.h>
 
 #include "plx_blk.h"
+#include "plx_blk_drv.h"
 #include "plx_nvmet.h"
 #include "plx_pt.h"
 #include "plx_ctrl.h"
@@ -326,6 +327,14 @@ void nvmet_ns_submit(struct nvmet_ns *ns, struct plx_blk_req **reqs, uint32_t n)
 uint32_t nvmet_cq_room(struct plx_nvmet *c, struct nvmet_cq *cq);
 /* Read a doorbell and take its value if it is one. @return it changed */
 bool nvmet_sq_rang(struct plx_nvmet *c, struct nvmet_sq *sq);
+
+/* Count a finished request. */
+static inline void
+nvmet_count(struct nvmet_ns *ns, const struct plx_blk_req *req)
+{
+	plx_stat_add(&ns->ops[req->op], 1);
+	plx_stat_add(&ns->blocks[req->op], req->nblk);
+}
 
 static inline struct nvmet_cmd *
 nvmet_cmd_alloc(struct plx_nvmet *c)

@@ -4,8 +4,26 @@
 /**
  * @file
  * A software NVMe 1.4 controller over Pollux block devices, served by vfio-user.
+ *
+ *	host: a VM, the NVMe driver         mapped doorbells, queues and data in shared memory
+ *	     |  vfio-user socket                 |
+ *	lib/vfu  registers, DMA maps         plx_nvmet_poll(): fetch, submit, complete
+ *	     |                                   |
+ *	plx_nvmet  one namespace a device --> plx_blkq_submit() / plx_blkq_poll()
+ *
  * A controller belongs to one thread: the one that polls it. It opens its devices with one queue
- * each and submits to them from that thread.
+ * each and submits to them from that thread. Data is not copied: requests point at the client's
+ * memory, which a device that does DMA by itself has to bounce.
+ *
+ * To the host: up to 63 I/O queue pairs, each with both its doorbells in a cache line of their
+ * own (CAP.DSTRD 3) in a page that can be mapped; SGLs of any alignment; shadow doorbells, with
+ * event indexes that ask to be rung once a lap of the ring at most, as the controller polls them;
+ * MSI-X; flush, write zeroes, dataset management, compare and verify as far as all devices have
+ * them; format, error and SMART logs, async events. Namespaces on devices that lose their data get
+ * another NGUID at each start.
+ *
+ * A host may write anything anywhere: bad commands get their status, bad doorbells an event, and
+ * when it takes away memory that a queue lies in, CSTS.CFS says so until it resets the controller.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,7 +42,7 @@ struct plx_nvmet_conf {
 	const char *model;             /**< NULL: "Pollux NVMe" */
 	uint16_t max_queues;           /**< I/O queue pairs, 0: 63 */
 	uint16_t max_depth;            /**< entries a queue, 0: 1024 */
-	uint8_t mdts;                  /**< power of two of 4 KiB pages, 0: 8 (1 MiB) */
+	uint8_t mdts;                  /**< power of two of 4 KiB pages up to 9, 0: 8 (1 MiB) */
 	bool rdonly;                   /**< namespaces are write protected */
 	bool no_sgl, no_dbbuf, no_map; /**< for tests: leave these features out */
 };
@@ -39,13 +57,17 @@ struct plx_nvmet_stats {
 
 /**
  * Open the devices, start them and listen. The controller takes every device for itself.
+ * A control call: any thread, not from inside a callback.
  * @return 0, or with one line logged: errors of plx_blk_open(), plx_blk_start() and
- *         plx_vfu_create()
+ *         plx_vfu_create(); -EINVAL conf asks for too much; -ENOTSUP a device has metadata, or
+ *         blocks over 32 KiB; -ENOMEM
  */
 int plx_nvmet_create(const struct plx_nvmet_conf *conf, struct plx_nvmet **ctrl);
-/** Stop serving, finish what is in flight, close the devices. */
+/** Stop serving, finish what is in flight (up to 10 s), close the devices. The polling thread's
+ * call, or when that has ended any; NULL is harmless. */
 void plx_nvmet_destroy(struct plx_nvmet *ctrl);
-/** Poll doorbells, devices, and every so often the socket. @return commands handled + messages */
+/** Poll doorbells, devices, and every so often the socket. Never blocks. The owning thread only.
+ * @return commands fetched and finished, and messages; 0: it was idle */
 int plx_nvmet_poll(struct plx_nvmet *ctrl);
 /** Any thread. */
 void plx_nvmet_stats_get(const struct plx_nvmet *ctrl, struct plx_nvmet_stats *st);

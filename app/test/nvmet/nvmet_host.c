@@ -202,8 +202,8 @@ host_ring(struct host *h, unsigned int qid)
 	ring_doorbell(h, 2 * qid, h->q[qid].tail);
 }
 
-static bool
-take(struct host *h, unsigned int qid, struct host_cqe *cqe)
+bool
+host_take(struct host *h, unsigned int qid, struct host_cqe *cqe)
 {
 	struct host_ring *r = &h->q[qid];
 	const struct host_cqe *e =
@@ -228,7 +228,7 @@ host_get(struct host *h, unsigned int qid, struct host_cqe *cqe)
 	double end = now() + WAIT_S;
 	unsigned int i = 0;
 
-	while (!take(h, qid, cqe)) {
+	while (!host_take(h, qid, cqe)) {
 		plx_nvmet_poll(h->ctrl);
 		if (++i % 1024 == 0 && now() > end)
 			return false;
@@ -244,7 +244,7 @@ host_silent(struct host *h, unsigned int qid)
 
 	while (now() < end) {
 		plx_nvmet_poll(h->ctrl);
-		if (take(h, qid, &cqe))
+		if (host_take(h, qid, &cqe))
 			return false;
 	}
 	return true;

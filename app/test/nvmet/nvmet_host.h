@@ -66,6 +66,8 @@ void *host_va(struct host *h, uint64_t iova);
 /* Put a command on a ring (its command id is filled in and returned); ring; poll. */
 uint16_t host_put(struct host *h, unsigned int qid, const struct host_cmd *cmd);
 void host_ring(struct host *h, unsigned int qid);
+/* @return a completion is there */
+bool host_take(struct host *h, unsigned int qid, struct host_cqe *cqe);
 /* @return a completion came within some seconds */
 bool host_get(struct host *h, unsigned int qid, struct host_cqe *cqe);
 /* @return none came in a while */

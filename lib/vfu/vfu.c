@@ -76,7 +76,7 @@ why_text(int why)
 {
 	switch (why) {
 	case -EFAULT:
-		return "it truncated the file behind memory that it had mapped";
+		return "memory that it shared is gone: truncated, or of huge pages that ran out";
 	case -EPROTO:
 		return "it doesn't keep to the vfio-user protocol";
 	case -ETIMEDOUT:

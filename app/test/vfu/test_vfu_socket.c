@@ -157,6 +157,38 @@ truncated_memory(void)
 	rig_close(&r);
 }
 
+/* Huge pages are mapped by multiples of their size, wherever in them the client's region begins.
+ * Where the machine has none, touching them is the same trap as a truncated file. */
+static void
+huge_memory(void)
+{
+	int fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
+	struct plx_vfu_dma cache = {0};
+	volatile uint8_t *p;
+	struct rig r;
+
+	if (fd < 0 || ftruncate(fd, 4 << 20) != 0) {
+		printf("no huge pages in this kernel: not tested\n");
+		return;
+	}
+	install();
+	rig_open(&r);
+	hello(&r);
+	/* 8 KiB from 2 MiB + 4 KiB on */
+	ASK_FDS(&r,
+		"0900 0200 30000000 00000000 00000000"
+		" 20000000 03000000 0010200000000000 0000100000000000 0020000000000000",
+		&fd, 1, "0900 0200 10000000 01000000 00000000");
+	p = plx_vfu_dma_ptr(r.vfu, &cache, 0x100000, 0x2000, true);
+	REQUIRE(p != NULL);
+	CHECK_EQ((uintptr_t)p & 0x1fffff, 0x1000);
+	p[0x1fff] = 0x5a;
+	CHECK_EQ(p[0x1fff], 0x5a);
+	rig_poll(&r);
+	close(fd);
+	rig_close(&r);
+}
+
 /* A mapping of nobody's: the handler leaves it alone, so the process dies of it as usual. */
 static void
 foreign_sigbus(void)
@@ -185,6 +217,7 @@ main(void)
 	RUN(stale);
 	RUN(queueing);
 	RUN(truncated_memory);
+	RUN(huge_memory);
 	RUN(foreign_sigbus);
 	return TEST_RESULT();
 }

@@ -82,19 +82,22 @@ log_start_failure(const struct eal_plan *plan, int rc)
 		PLX_LOG(ERR, "eal: EAL didn't start: %s, see its line above", strerror(-rc));
 }
 
-/* EAL parses with getopt_long() and puts optind back, but glibc keeps more than that: 0 makes
- * the application's first getopt() start afresh. */
+/* EAL parses with getopt_long() from optind 1 and puts optind back. But glibc keeps more than that,
+ * and forgets it at optind 0: EAL must not go on within an argument of the application, nor the
+ * application's first getopt() in EAL's manner. */
 static int
-eal_start_quiet_getopt(int argc, char **argv)
+eal_start_fresh_getopt(int argc, char **argv)
 {
-	int ind = optind, opt = optopt, err = opterr, rc;
-	char *arg = optarg;
+	static char name[] = "";
+	char *none[] = {name, NULL}, *arg = optarg;
+	int ind = optind, opt = optopt, rc;
 
+	optind = 0;
+	getopt(1, none, "");
 	rte_errno = 0;
 	rc = rte_eal_init(argc, argv);
 	optind = ind <= 1 ? 0 : ind;
 	optopt = opt;
-	opterr = err;
 	optarg = arg;
 	if (rc < 0)
 		return rte_errno != 0 ? -rte_errno : -EIO;
@@ -115,7 +118,7 @@ eal_start(int argc, char **argv, struct eal_plan *plan)
 		v[1 + i] = plan->add[i];
 	for (int i = 1; i < argc; i++)
 		v[n + i] = argv[i];
-	rc = eal_start_quiet_getopt(argc > 0 ? argc + n : 1 + n, v);
+	rc = eal_start_fresh_getopt(argc > 0 ? argc + n : 1 + n, v);
 	for (int i = 1; i < argc; i++)
 		argv[i] = v[n + i];
 	free(v);

@@ -14,7 +14,7 @@
 PLX_LOG_USE(mem);
 
 enum phase {
-	PHASE_COMPARE, /* which mappings are dead */
+	PHASE_BEGIN,
 	PHASE_UNMAP,
 	PHASE_ADD, /* which are to be made */
 	PHASE_MAP,
@@ -109,16 +109,6 @@ for_each_piece(struct mem_domain *d, bool fixed,
 	return rc;
 }
 
-static int
-piece_keep(struct mem_domain *d, const struct plx_mem_seg *seg, struct mem_reg *reg)
-{
-	struct mem_map *m = map_find(d, seg, reg);
-
-	if (m != NULL)
-		m->kept = true;
-	return 0;
-}
-
 /* Let go of maps[i], which the device doesn't have. */
 static void
 map_drop(struct mem_domain *d, uint32_t i)
@@ -139,17 +129,13 @@ publish(struct mem_domain *d)
 	return rc == 0 ? mem_tables_reserve(&d->tables, d->nb_maps) : rc;
 }
 
+/* What failed in the last pass is due again; what the device never had can just go. */
 static void
-phase_compare(struct mem_domain *d)
+phase_begin(struct mem_domain *d)
 {
-	for (uint32_t i = 0; i < d->nb_maps; i++)
-		d->maps[i].kept = false;
-	for_each_piece(d, true, piece_keep);
-	for_each_piece(d, false, piece_keep);
 	for (uint32_t i = d->nb_maps; i-- > 0;) {
 		struct mem_map *m = &d->maps[i];
 
-		m->dead |= !m->kept;
 		if (m->state == MEM_MAP_FAILED)
 			m->state = m->dead ? MEM_MAP_DONE : MEM_MAP_NEW;
 		if (m->dead && m->state != MEM_MAP_DONE)
@@ -325,10 +311,10 @@ phase_step(struct mem_domain *d)
 	int rc;
 
 	switch (d->phase) {
-	case PHASE_COMPARE:
+	case PHASE_BEGIN:
 		d->gen = mem.gen;
-		phase_compare(d);
-		return publish(d); /* without the dead, before the device loses them */
+		phase_begin(d);
+		return 0;
 	case PHASE_UNMAP:
 		return phase_run(d, OP_UNMAP);
 	case PHASE_ADD:
@@ -353,7 +339,7 @@ domain_step(struct mem_domain *d)
 	}
 	for (rc = 0; rc == 0;) {
 		if (d->gen != mem.gen) /* changed while unlocked, too */
-			phase_set(d, PHASE_COMPARE);
+			phase_set(d, PHASE_BEGIN);
 		if (d->phase == PHASE_DONE)
 			break;
 		rc = phase_step(d);
@@ -367,7 +353,7 @@ domain_step(struct mem_domain *d)
 		rc = d->err;
 	d->err = 0;
 	if (rc != 0)
-		phase_set(d, PHASE_COMPARE); /* the next call tries what failed again */
+		phase_set(d, PHASE_BEGIN); /* the next call tries what failed again */
 	return rc;
 }
 
@@ -413,7 +399,7 @@ plx_mem_domain_lost(struct plx_mem_domain *pub)
 	d->op = OP_NONE;
 	d->offline = true;
 	d->err = 0;
-	phase_set(d, PHASE_COMPARE);
+	phase_set(d, PHASE_BEGIN);
 	pthread_mutex_unlock(&mem.lock);
 	plx_ctrl_unlock();
 }
@@ -436,7 +422,7 @@ mem_domain_forget(struct mem_domain *d, uintptr_t va, size_t len)
 		return;
 	d->cursor = 0;
 	phase_run(d, OP_UNMAP);
-	phase_set(d, PHASE_COMPARE);
+	phase_set(d, PHASE_BEGIN);
 }
 
 static int

@@ -30,8 +30,8 @@ struct list {
 static bool
 mergeable(const struct mem_known *a, const struct mem_known *b)
 {
-	return a->seg.fixed && b->seg.fixed && a->reg == NULL && b->reg == NULL &&
-	       a->seg.va + a->seg.len == b->seg.va && a->seg.fd == b->seg.fd &&
+	return a->seg.fixed && b->seg.fixed && a->seg.va + a->seg.len == b->seg.va &&
+	       a->seg.fd == b->seg.fd &&
 	       (a->seg.fd < 0 || a->seg.fd_off + a->seg.len == b->seg.fd_off) &&
 	       a->seg.page_size == b->seg.page_size;
 }

@@ -8,9 +8,9 @@
  * map and unmap do run under it.
  *
  * Known memory is a sorted list, built from a walk of EAL, the arena and the registrations. A
- * domain compares its mappings with that list (mem.gen tells when) and steps towards it: first
- * unmaps what is gone, then adds and maps what is new. So an I/O address is never given away
- * before the device lost it.
+ * domain steps towards that list when it changed (mem.gen): first unmaps what is gone (what
+ * goes is marked dead in every domain at once), then adds and maps what is new. So an I/O address
+ * is never given away before the device lost it.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -117,7 +117,6 @@ struct mem_map {
 	struct mem_reg *reg;
 	uint8_t state;
 	bool dead; /* to be unmapped; not translated */
-	bool kept; /* while comparing */
 };
 static inline bool
 mem_map_live(const struct mem_map *m)

@@ -18,6 +18,7 @@ work_poll(struct plx_ctrl_work *cw)
 {
 	struct work *w = (struct work *)cw;
 
+	CHECK(cw->prev != NULL, "ran when it was removed");
 	w->runs++;
 	for (int i = 0; i < 3; i++)
 		if (w->del[i] != NULL)

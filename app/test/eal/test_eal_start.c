@@ -74,9 +74,8 @@ test_side_by_side(void)
 	close(down[1]);
 }
 
-/* And a good start after a bad one. In a child, which doesn't see the memory that EAL leaks. */
 static void
-test_bad_options(void)
+in_child(void (*fn)(void))
 {
 	int status = -1;
 	pid_t pid = fork();
@@ -84,11 +83,7 @@ test_bad_options(void)
 	REQUIRE(pid >= 0);
 	if (pid == 0) {
 		alarm(30);
-		CHECK_EQ(start("--no-such-option"), -EINVAL);
-		CHECK_EQ(start("--proc-type=secondary"), -ENOTSUP);
-		CHECK(!plx_eal_joined(), "joined what failed");
-		CHECK(start("--no-huge") >= 0, "a good start");
-		plx_eal_cleanup();
+		fn();
 		_exit(TEST_RESULT());
 	}
 	REQUIRE(waitpid(pid, &status, 0) == pid);
@@ -96,14 +91,30 @@ test_bad_options(void)
 }
 
 static void
-test_arguments(void)
+bad_options(void)
+{
+	CHECK_EQ(start("--no-such-option"), -EINVAL);
+	CHECK_EQ(start("--proc-type=secondary"), -ENOTSUP);
+	CHECK(!plx_eal_joined(), "joined what failed");
+	CHECK(start("--no-huge") >= 0, "a good start");
+	plx_eal_cleanup();
+}
+
+/* And a good start after a bad one. In a child, which doesn't see the memory that EAL leaks. */
+static void
+test_bad_options(void)
+{
+	in_child(bad_options);
+}
+
+/* The application's own arguments begin behind EAL's, and its getopt() is as new. */
+static void
+arguments(void)
 {
 	char *argv[] = {"test", "--no-huge", "-m", "64", "--", "-x", "3", "rest", "-y", NULL};
 	char **v = argv;
 	int n, o, argc = 9;
 
-	CHECK_EQ(getopt(argc, argv, "+"), '?'); /* leaves getopt in the middle of something */
-	optind = 1;
 	n = plx_eal_init_app(argc, argv);
 	REQUIRE(n >= 0);
 	CHECK_EQ(n, 4);
@@ -115,6 +126,23 @@ test_arguments(void)
 	CHECK(optarg != NULL && strcmp(optarg, "3") == 0, "its argument");
 	CHECK_EQ(getopt(argc, v, "+x:y"), -1); /* + stops at "rest" */
 	CHECK_EQ(optind, 3);
+}
+
+static void
+arguments_amidst(void)
+{
+	char *argv[] = {"test", "-axyz", NULL};
+
+	CHECK_EQ(getopt(2, argv, "+axyz"), 'a');
+	optind = 1; /* EAL would go on with x */
+	arguments();
+}
+
+static void
+test_arguments(void)
+{
+	in_child(arguments_amidst);
+	arguments();
 	CHECK(plx_eal_mem_mode() == PLX_EAL_MEM_NOHUGE, "mode");
 	CHECK(!plx_eal_joined(), "joined");
 }

@@ -353,23 +353,35 @@ test_op_failures(void)
 	failures(1);
 }
 
+/* As if page were a file. */
+static void
+reg_file(int i, int n)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	REQUIRE(fd >= 0);
+	CHECK_EQ(plx_mem_register(pg(i), (size_t)n * PAGE, fd, (size_t)i * PAGE), 0);
+	close(fd);
+}
+
 static void
 test_limits(void)
 {
-	struct plx_mem_domain_conf c = {.max_maps = 3, .min_page = 4 * PAGE};
+	struct plx_mem_domain_conf c = {.max_maps = 3, .min_page = 4 * PAGE, .need_fd = true};
 	uintptr_t even = ((uintptr_t)page + 4 * PAGE - 1) & ~(4 * PAGE - 1);
 	int first = (int)((even - (uintptr_t)page) / PAGE);
 	struct fake f;
 
 	fake_create(&f, c, 1);
-	reg(first + 1, 2);  /* no whole large page in it */
-	reg(first + 3, 9);  /* two of them */
-	reg(first + 16, 4); /* exactly one */
-	reg(first + 24, 4); /* one too many */
+	reg_file(first + 1, 2);  /* no whole large page in it */
+	reg_file(first + 3, 9);  /* two of them */
+	reg_file(first + 16, 4); /* exactly one */
+	reg_file(first + 24, 4); /* one too many */
 	CHECK_EQ(fake_sync(&f), 0);
 	CHECK_EQ(f.nb, 3);
 	CHECK(fake_at(&f, pg(first + 1)) == NULL, "too small");
 	CHECK_EQ(plx_mem_iova(f.dom, pg(first + 4), 8 * PAGE), (uintptr_t)pg(first + 4));
+	CHECK_EQ(f.off[fake_at(&f, pg(first + 4)) - f.map], (size_t)(first + 4) * PAGE);
 	CHECK_EQ(plx_mem_iova(f.dom, pg(first + 3), 1), PLX_BAD_IOVA);
 	CHECK_EQ(plx_mem_iova(f.dom, pg(first + 24), 1), PLX_BAD_IOVA);
 	fake_agrees(&f);
@@ -460,6 +472,7 @@ test_random(void)
 			CHECK_EQ(fake_sync(&f), 0);
 			for (int n = 0; n < NB_PAGES; n++)
 				CHECK((fake_at(&f, pg(n)) != NULL) == on[n], "page %d", n);
+			CHECK_EQ(((struct mem_domain *)f.dom)->nb_maps, f.nb);
 			fake_agrees(&f);
 		}
 	}

@@ -21,8 +21,8 @@ struct tb_hist {
 static inline unsigned int
 tb_hist_bucket(uint64_t v)
 {
-	unsigned int shift =
-		63u - TB_HIST_SUB - (unsigned int)__builtin_clzll(v | ((2u << TB_HIST_SUB) - 1));
+	unsigned int top = 63u ^ (unsigned int)__builtin_clzll(v | ((2u << TB_HIST_SUB) - 1));
+	unsigned int shift = top - TB_HIST_SUB;
 
 	return (shift << TB_HIST_SUB) + (unsigned int)(v >> shift);
 }

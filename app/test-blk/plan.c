@@ -116,7 +116,7 @@ queue_range(struct tb_queue *q, const struct tb_opts *o, double hz)
 	q->deadline = once ? UINT64_MAX : (uint64_t)(o->time_s * hz);
 	q->mixed = o->reads && o->writes;
 	q->op = o->reads ? PLX_OP_READ : PLX_OP_WRITE;
-	q->read_below = (uint32_t)RTE_MIN(((uint64_t)o->rwmix << 32) / 100, UINT32_MAX);
+	q->read_below = ((uint64_t)o->rwmix << 32) / 100;
 }
 
 static int

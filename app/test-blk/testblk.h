@@ -78,7 +78,7 @@ struct tb_queue {
 	uint64_t left;       /**< units to submit in this phase, UINT64_MAX: no end */
 	uint64_t base;       /**< block where this queue's range begins */
 	uint32_t nblk;       /**< blocks a unit */
-	uint32_t read_below; /**< mixed: read when 32 random bits are below */
+	uint64_t read_below; /**< mixed: read when 32 random bits are below, up to 2^32 */
 	struct tb_walk walk;
 	struct plx_blk_req **burst; /**< batch pointers */
 	uint16_t batch, qd;

@@ -74,9 +74,8 @@ turn_around(struct tb_queue *q, uint16_t n, uint64_t now, const uint32_t kind, c
 	struct plx_blk_req **burst = q->burst;
 	struct tb_hist *lat = q->sum->lat;
 	struct tb_walk w = q->walk;
-	uint64_t base = q->base, bits = 0;
-	uint32_t nblk = q->nblk, read_below = q->read_below;
-	uint16_t i = 0;
+	uint64_t base = q->base, read_below = q->read_below, bits = 0;
+	uint32_t nblk = q->nblk, i = 0;
 
 	while (i < n) {
 		struct plx_blk_req *req = burst[i];

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """plx-testblk as users run it: wrong command lines, reports, verification, signals."""
+import concurrent.futures
 import json
 import os
 import pty
@@ -103,8 +104,9 @@ def lines_of_ours(err):
 
 
 def test_bad():
-    for line, words in BAD:
-        rc, out, err = run(*line.split())
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda bad: run(*bad[0].split()), BAD))
+    for (line, words), (rc, out, err) in zip(BAD, results):
         lines = lines_of_ours(err)
         check(rc == 2, f'{line}: exit code {rc}')
         check(out == '', f'{line}: printed {out!r}')

@@ -168,6 +168,7 @@ make_cmds(struct plx_nvmet *c)
 {
 	uint32_t i, n = RTE_MIN((uint32_t)NVMET_MAX_CMDS, (uint32_t)c->max_queues * c->max_depth);
 
+	n = RTE_MAX(n, 2u * NVMET_MAX_NS); /* at shutdown each namespace is flushed */
 	c->cmds = alloc_lines((n + 1) * sizeof(*c->cmds)); /* one spare: nvmet_data_put() */
 	c->free = calloc(n, sizeof(*c->free));
 	c->own_db = alloc_lines(NVMET_DB_LEN);

@@ -114,6 +114,8 @@ set_cache(struct plx_nvmet *c, uint32_t v)
 
 	if (!c->vwc)
 		return NVMET_ERR(GENERIC, INVALID_FIELD);
+	if (c->nfree < c->nns)
+		return NVMET_SC(GENERIC, CMD_INTERRUPTED);
 	c->fua_all = (v & 1) != 0 ? 0 : NVMET_DW12_FUA;
 	for (i = 0; c->fua_all != 0 && i < c->nns; i++)
 		nvmet_flush_quiet(c, &c->ns[i]);

@@ -43,24 +43,38 @@ nvmet_fatal(struct plx_nvmet *c, const char *why)
 	nvmet_run_update(c);
 }
 
+/* @return why the admin queues can't be set up as the registers say, or NULL: they are */
+static const char *
+admin_open(struct plx_nvmet *c)
+{
+	uint32_t nsq = (c->aqa & 0xfff) + 1, ncq = (c->aqa >> 16 & 0xfff) + 1;
+
+	if (NVME_CC_MPS(c->cc) != 0 || NVME_CC_CSS(c->cc) != NVME_CC_CSS_NVM ||
+		NVME_CC_AMS(c->cc) != NVME_CC_AMS_RR)
+		return "CC asks for what CAP doesn't offer";
+	if (nsq < 2 || ncq < 2)
+		return "AQA: an admin queue has fewer than 2 entries";
+	if (nvmet_cq_open(c, 0, c->acq, ncq) != 0 ||
+		nvmet_sq_open(c, 0, c->asq, nsq, &c->cq[0]) != 0)
+		return "ASQ or ACQ is not page aligned memory in one mapping";
+	return NULL;
+}
+
 /* CC.EN 0 to 1 (1.4, 7.6.1). */
 static void
 enable(struct plx_nvmet *c)
 {
-	uint32_t nsq = (c->aqa & 0xfff) + 1, ncq = (c->aqa >> 16 & 0xfff) + 1;
 	uint32_t *mapped = plx_vfu_bar_mem(c->vfu, 0);
+	const char *why;
 
 	c->csts = 0;
 	c->db = mapped != NULL ? mapped : c->own_db;
 	memset(c->db, 0, NVMET_DB_LEN);
-	if (NVME_CC_MPS(c->cc) != 0 || NVME_CC_CSS(c->cc) != NVME_CC_CSS_NVM ||
-		NVME_CC_AMS(c->cc) != NVME_CC_AMS_RR)
-		return nvmet_fatal(c, "CC asks for what CAP doesn't offer");
-	if (nsq < 2 || ncq < 2)
-		return nvmet_fatal(c, "AQA: an admin queue has fewer than 2 entries");
-	if (nvmet_cq_open(c, 0, c->acq, ncq) != 0 ||
-		nvmet_sq_open(c, 0, c->asq, nsq, &c->cq[0]) != 0)
-		return nvmet_fatal(c, "ASQ or ACQ is not page aligned memory in one mapping");
+	why = admin_open(c);
+	if (why != NULL) {
+		nvmet_fatal(c, why);
+		return;
+	}
 	c->cq[0].ien = true;
 	c->csts |= NVMET_CSTS_RDY;
 	c->was_enabled = true;

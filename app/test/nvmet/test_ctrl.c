@@ -204,7 +204,7 @@ test_bus_master(void)
 static void
 test_unmap(void)
 {
-	struct plx_nvmet *ctrl = host_serve(NULL, 1, "ram:size=4M");
+	struct plx_nvmet *ctrl = host_serve(NULL, 1, "ram:size=4M,delay=3000");
 	struct host h;
 	uint64_t buf, far = UINT64_C(0x7000000000);
 	uint16_t sc;
@@ -223,6 +223,8 @@ test_unmap(void)
 		host_put(&h, 1, &c);
 	}
 	host_ring(&h, 1);
+	for (i = 0; i < 4; i++)
+		plx_nvmet_poll(ctrl);
 	CHECK_EQ(wire_unmap(h.w, far, 1 << 20), 0);
 	for (i = 0; i < 15; i++) {
 		struct host_cqe cqe;

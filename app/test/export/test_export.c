@@ -216,14 +216,19 @@ map(int fd, int file, uint64_t iova, uint64_t size)
 
 #define IOVA 0x100000u
 #define MEM_SIZE 0x10000u
-#define ASQ 0x0u
-#define ACQ 0x1000u
-#define DATA 0x2000u
+#define DATA 0x8000u /* behind the queues */
+
+/* A queue pair; never more than 15 commands in the life of one, so nothing wraps. */
+struct host_queue {
+	uint32_t sq, cq; /* offsets in memory */
+	uint32_t tail;
+};
 
 struct host {
 	int fd, file;
 	uint8_t *mem;
-	uint32_t tail;
+	uint32_t stride; /* between doorbells */
+	struct host_queue q[2];
 };
 
 static void
@@ -231,7 +236,7 @@ host_open(struct host *h, const char *path)
 {
 	time_t until = time(NULL) + PATIENCE_S;
 
-	memset(h, 0, sizeof(*h));
+	*h = (struct host){.q = {{0x0, 0x1000, 0}, {0x2000, 0x3000, 0}}};
 	h->fd = connect_to(path);
 	REQUIRE(h->fd >= 0 && hello(h->fd) == 0);
 	h->file = memfd_create("host", MFD_CLOEXEC);
@@ -241,9 +246,10 @@ host_open(struct host *h, const char *path)
 	CHECK_EQ(map(h->fd, h->file, IOVA, MEM_SIZE), 0);
 	write_region(h->fd, 7, 4, 0x406, 2);
 	write_region(h->fd, 0, 0x24, 15 << 16 | 15, 4); /* AQA */
-	write_region(h->fd, 0, 0x28, IOVA + ASQ, 8);
-	write_region(h->fd, 0, 0x30, IOVA + ACQ, 8);
+	write_region(h->fd, 0, 0x28, IOVA + h->q[0].sq, 8);
+	write_region(h->fd, 0, 0x30, IOVA + h->q[0].cq, 8);
 	write_region(h->fd, 0, 0x14, 6 << 16 | 4 << 20 | 1, 4); /* CC */
+	h->stride = 4u << (reg_read(h->fd, 0, 8) >> 32 & 0xf);
 	while ((reg_read(h->fd, 0x1c, 4) & 1) == 0 && time(NULL) < until)
 		;
 	CHECK_EQ(reg_read(h->fd, 0x1c, 4), 1);
@@ -257,24 +263,60 @@ host_close(struct host *h)
 	munmap(h->mem, MEM_SIZE);
 }
 
-/* Identify, of the controller (nsid 0) or a namespace, into DATA. Doorbells by message. */
-static bool
-identify(struct host *h, uint32_t nsid)
+/* Hand over one command: dwords 0, 1 and 10 to 12, data at an offset of our memory. The doorbell
+ * is rung by message. */
+static void
+submit(struct host *h, int qid, uint32_t op, uint32_t nsid, uint32_t data, const uint32_t *cdw10)
 {
-	uint32_t *sqe = (uint32_t *)(h->mem + ASQ + h->tail * 64);
-	volatile uint32_t *cqe = (volatile uint32_t *)(h->mem + ACQ + h->tail * 16);
-	time_t until = time(NULL) + PATIENCE_S;
+	struct host_queue *q = &h->q[qid];
+	uint32_t *sqe = (uint32_t *)(h->mem + q->sq + q->tail * 64);
 
 	memset(sqe, 0, 64);
-	sqe[0] = 0x06 | 7 << 16;
+	sqe[0] = op | 7 << 16;
 	sqe[1] = nsid;
-	sqe[6] = IOVA + DATA;
-	sqe[10] = nsid == 0;
-	h->tail++;
-	write_region(h->fd, 0, 0x1000, h->tail, 4);
+	sqe[6] = IOVA + data;
+	memcpy(sqe + 10, cdw10, 12);
+	q->tail++;
+	write_region(h->fd, 0, 0x1000 + 2u * (uint32_t)qid * h->stride, q->tail, 4);
+}
+
+/* @return the latest command was completed, with status 0 */
+static bool
+completes(struct host *h, int qid)
+{
+	struct host_queue *q = &h->q[qid];
+	volatile uint32_t *cqe = (volatile uint32_t *)(h->mem + q->cq + (q->tail - 1) * 16);
+	time_t until = time(NULL) + PATIENCE_S;
+
 	while ((cqe[3] >> 16 & 1) == 0 && time(NULL) < until)
 		;
 	return cqe[3] == (1u << 16 | 7);
+}
+
+/* Identify, of the controller (nsid 0) or a namespace, into DATA. */
+static bool
+identify(struct host *h, uint32_t nsid)
+{
+	submit(h, 0, 0x06, nsid, DATA, (uint32_t[3]){nsid == 0});
+	return completes(h, 0);
+}
+
+/* One I/O queue pair of 16 entries. */
+static bool
+create_queues(struct host *h)
+{
+	submit(h, 0, 0x05, 0, h->q[1].cq, (uint32_t[3]){15 << 16 | 1, 1});
+	if (!completes(h, 0))
+		return false;
+	submit(h, 0, 0x01, 0, h->q[1].sq, (uint32_t[3]){15 << 16 | 1, 1 << 16 | 1});
+	return completes(h, 0);
+}
+
+/* A page of namespace 1: 8 blocks. */
+static void
+submit_io(struct host *h, uint32_t op, uint32_t lba, uint32_t data)
+{
+	submit(h, 1, op, 1, data, (uint32_t[3]){lba, 0, 7});
 }
 
 /* ---- tests ---- */
@@ -411,7 +453,46 @@ killed(void)
 	CHECK(access(sock, F_OK) != 0);
 }
 
-/* A client that truncates its memory under the controller is dropped; the next one is served. */
+/* Data goes there and back, and stays when the client leaves. */
+static void
+moves_data(void)
+{
+	char sock[64], export[128];
+	struct daemon d;
+	struct host h;
+
+	snprintf(sock, sizeof(sock), "%s/m", dir);
+	snprintf(export, sizeof(export), "vfio-user:%s,dev=r0", sock);
+	start(&d, (const char *const[]){"-l", "0", "--", "--dev", "ram:size=1M,name=r0", "--export",
+			  export, NULL});
+	REQUIRE(prints(&d, "serving r0"));
+	host_open(&h, sock);
+	CHECK(create_queues(&h));
+	memset(h.mem + DATA, 0x5a, 4096);
+	submit_io(&h, 0x01, 64, DATA);
+	CHECK(completes(&h, 1));
+	host_close(&h);
+	host_open(&h, sock);
+	CHECK(create_queues(&h));
+	memset(h.mem + DATA, 0x11, 0x2000);
+	submit_io(&h, 0x02, 64, DATA);
+	CHECK(completes(&h, 1));
+	submit_io(&h, 0x02, 72, DATA + 0x1000);
+	CHECK(completes(&h, 1));
+	CHECK_EQ(h.mem[DATA], 0x5a);
+	CHECK_EQ(h.mem[DATA + 4095], 0x5a);
+	CHECK_EQ(h.mem[DATA + 4096], 0);
+	/* past the end of the namespace */
+	submit_io(&h, 0x02, 2048, DATA);
+	CHECK(!completes(&h, 1));
+	host_close(&h);
+	CHECK_EQ(end(&d, SIGTERM), 0);
+	CHECK(strstr(d.text, "4 commands, 16 blocks read, 8 written, 1 errors") != NULL, "%s",
+		d.text);
+}
+
+/* A client that truncates its memory under the controller, queues and all or only the data, is
+ * dropped; the next one is served. */
 static void
 truncates(void)
 {
@@ -419,22 +500,30 @@ truncates(void)
 	struct daemon d;
 	struct host h;
 	uint8_t none;
+	int i;
 
 	snprintf(sock, sizeof(sock), "%s/t", dir);
 	snprintf(export, sizeof(export), "vfio-user:%s,dev=r0", sock);
 	start(&d, (const char *const[]){"-l", "0", "--", "--dev", "ram:size=1M,name=r0", "--export",
 			  export, NULL});
 	REQUIRE(prints(&d, "serving r0"));
-	host_open(&h, sock);
-	CHECK(identify(&h, 0));
-	REQUIRE(ftruncate(h.file, 0) == 0);
-	/* the doorbell makes it fetch a command from what is gone: no answer, or the last one */
-	write_region(h.fd, 0, 0x1000, h.tail + 1, 4);
-	CHECK(prints(&d, "memory that it shared is gone"), "%s", d.text);
-	CHECK_EQ(recv(h.fd, &none, 1, 0), 0);
-	close(h.fd);
-	close(h.file);
-	munmap(h.mem, MEM_SIZE);
+	for (i = 0; i < 2; i++) {
+		host_open(&h, sock);
+		CHECK(create_queues(&h));
+		if (i == 0) {
+			REQUIRE(ftruncate(h.file, DATA) == 0);
+			submit_io(&h, 0x02, 0, DATA);
+		} else {
+			/* the doorbell makes it fetch a command from what is gone */
+			REQUIRE(ftruncate(h.file, 0) == 0);
+			write_region(h.fd, 0, 0x1000, h.q[0].tail + 1, 4);
+		}
+		CHECK(prints(&d, "memory that it shared is gone"), "%s", d.text);
+		CHECK_EQ(recv(h.fd, &none, 1, 0), 0);
+		host_close(&h);
+		d.len = 0;
+		d.text[0] = '\0';
+	}
 	host_open(&h, sock);
 	CHECK(identify(&h, 0));
 	host_close(&h);
@@ -450,6 +539,7 @@ main(int argc, char **argv)
 	RUN(serves);
 	RUN(spreads);
 	RUN(killed);
+	RUN(moves_data);
 	RUN(truncates);
 	CHECK_EQ(rmdir(dir), 0);
 	return TEST_RESULT();

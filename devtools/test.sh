@@ -5,7 +5,7 @@
 #
 # usage: test.sh [--quick] [RUN...]
 #   --quick  the release build only: its tests and checks
-#   RUN      release asan tsan docs (default: all)
+#   RUN      release asan tsan docs fuzz (default: all)
 . "$(dirname "$0")/common.sh"
 
 results=
@@ -84,17 +84,15 @@ run_asan()
 run_tsan()
 {
 	local no_aslr=$no_aslr
+	# DPDK's rings and locks in a form that TSan understands; fences towards devices it need not
+	local flags="-DRTE_USE_C11_MEM_MODEL -DRTE_FORCE_INTRINSICS -Wno-tsan"
 
-	[ -n "$(grep -rl "'tsan'" "$top"/app/test --include=meson.build)" ] || {
-		record skipped tsan "all tests" "no test is in suite tsan"
-		return
-	}
 	built tsan "$top/build-tsan" --werror --buildtype=debugoptimized --default-library=static \
-		-Db_sanitize=thread -Db_lundef=false -Dc_args=-DRTE_USE_C11_MEM_MODEL || return
+		-Db_sanitize=thread -Db_lundef=false "-Dc_args=$flags" || return
 	# gcc 12's TSan does not know the memory layouts of kernels with more address bits at random
 	setarch "$(uname -m)" -R true 2>/dev/null && no_aslr="setarch $(uname -m) -R"
 	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
-		tests tsan "$top/build-tsan" --suite tsan -t 6
+		tests tsan "$top/build-tsan" "${not_now[@]}" --no-suite checks -t 6
 }
 
 # script RUN TEST COMMAND...: one test that is a command; 77 skips, its last line is the reason.
@@ -128,8 +126,16 @@ run_docs()
 	script docs api ninja -C "$top/build-docs" doc/api
 }
 
+run_fuzz()
+{
+	CC=clang-14 built fuzz "$top/build-fuzz" -Dfuzz=true -Dexamples=false \
+		--buildtype=debugoptimized --default-library=static \
+		-Db_sanitize=address,undefined -Db_lundef=false || return
+	tests fuzz "$top/build-fuzz" --suite fuzz
+}
+
 runs=()
-all=(release asan tsan docs)
+all=(release asan tsan docs fuzz)
 for arg in "$@"; do
 	case $arg in
 	--quick) runs+=(release) ;;

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plx_ctrl.h"
 #include "testblk.h"
 
 static int

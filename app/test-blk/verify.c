@@ -44,6 +44,13 @@ tb_verify_fill(const struct tb_verify *v, void *buf, uint64_t lba, uint32_t nblk
 		fill_block(v, (uint8_t *)buf + (size_t)i * v->block_size, lba + i, gen);
 }
 
+void
+tb_verify_spoil(const struct tb_verify *v, void *buf, uint32_t nblk)
+{
+	for (uint32_t i = 0; i < nblk; i++)
+		memset((uint8_t *)buf + (size_t)i * v->block_size, 0, sizeof(struct tb_tag));
+}
+
 static void
 read_tag(const void *buf, struct tb_tag *tag)
 {

@@ -57,6 +57,9 @@ struct tb_mismatch {
 void tb_verify_fill(
 	const struct tb_verify *v, void *buf, uint64_t lba, uint32_t nblk, uint32_t gen);
 
+/** Make sure that none of the nblk blocks at buf passes for a block that was read. */
+void tb_verify_spoil(const struct tb_verify *v, void *buf, uint32_t nblk);
+
 /** Look at one block. gen 0: any. *crc is what was computed. */
 enum tb_verdict tb_verify_block(
 	const struct tb_verify *v, const void *buf, uint64_t lba, uint32_t gen, uint32_t *crc);

@@ -256,6 +256,8 @@ prepare(struct tb_queue *q, struct plx_blk_req *req)
 		q->left--;
 	}
 	req->lba = q->base + unit * q->nblk;
+	if (q->verify && req->op == PLX_OP_READ)
+		tb_verify_spoil(&q->v, req->buf, req->nblk);
 	if (q->gen != NULL) {
 		if (req->op == PLX_OP_WRITE)
 			tb_verify_fill(&q->v, req->buf, req->lba, req->nblk,

@@ -184,18 +184,20 @@ user_region_write(
 static unsigned int
 irq_run(const struct vfio_user *u)
 {
-	const int *fds = u->irq.fds + u->irq.done;
-	unsigned int left = u->irq.n - u->irq.done, max = left, n;
+	const int *fds = u->irq.fds;
+	unsigned int first = u->irq.done, max = u->irq.n, i;
 
-	if (left > 0 && fds[0] >= 0) {
-		if (max > u->caps.max_msg_fds)
-			max = u->caps.max_msg_fds;
-		if (max > VFIO_USER_OUR_FDS)
-			max = VFIO_USER_OUR_FDS;
+	if (first == max)
+		return 0;
+	if (fds[first] >= 0) {
+		if (max > first + u->caps.max_msg_fds)
+			max = first + u->caps.max_msg_fds;
+		if (max > first + VFIO_USER_OUR_FDS)
+			max = first + VFIO_USER_OUR_FDS;
 	}
-	for (n = 0; n < max && (fds[n] >= 0) == (fds[0] >= 0); n++)
+	for (i = first; i < max && (fds[i] >= 0) == (fds[first] >= 0); i++)
 		;
-	return n;
+	return i - first;
 }
 
 static int

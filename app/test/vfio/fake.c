@@ -17,6 +17,7 @@
 
 struct fake_socket fake_socket;
 static int watched = -1;
+static size_t owed; /* of a message that was taken in part */
 
 static uint32_t
 get32(const void *p)
@@ -53,7 +54,6 @@ put64(void *p, uint64_t v)
 ssize_t
 sendmsg(int fd, const struct msghdr *mh, int flags)
 {
-	static size_t owed;
 	struct msghdr part = *mh;
 	struct iovec iov;
 	ssize_t n;
@@ -99,6 +99,7 @@ fake_start(struct fake *f, uint32_t timeout_ms, struct plx_vfio_dev **dev)
 	f->mem = mmap(NULL, FAKE_MEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, f->memfd, 0);
 	memset(&fake_socket, 0, sizeof(fake_socket));
 	watched = fds[1];
+	owed = 0;
 	if (vfio_user_open_fd(fds[1], "fake",
 		    &(struct plx_vfio_user_conf){.timeout_ms = timeout_ms}, dev) != 0)
 		abort();

@@ -25,7 +25,8 @@ struct rte_memzone;
  * @param argc, argv  as given to main; argv[0] is the program's name
  * @return the number of arguments consumed, as rte_eal_init() (0 when joined): the application's
  *         own begin behind a "--"; -EINVAL bad options, -ENOMEM, -EACCES and others with one
- *         line logged; -EALREADY EAL was started and cleaned up before in this process
+ *         line logged; -ENOTSUP this is a secondary process; -EALREADY EAL was started and cleaned
+ * up before in this process
  */
 int plx_eal_init(int argc, char **argv);
 
@@ -49,6 +50,8 @@ bool plx_eal_joined(void);
 
 /**
  * Reserve a zeroed, DMA-able, IOVA-contiguous memzone near a NUMA node; falls back to any node.
+ * It is EAL's own memory: where the mode is PLX_EAL_MEM_FOREIGN a peer process can't reach it, so
+ * memory of queues is taken by plx_mem_alloc().
  * @param name   shorter than 32 bytes, unique in the process
  * @param len    bytes
  * @param socket NUMA node or SOCKET_ID_ANY

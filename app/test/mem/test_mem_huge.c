@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <rte_eal.h>
+#include <rte_memory.h>
 
 #include "eal_priv.h"
 #include "fake_domain.h"
@@ -47,6 +48,30 @@ grow_and_shrink(int polls, const struct plx_iova_range *range)
 	fake_destroy(&f);
 }
 
+/* Without an IOMMU: page by page, wherever the kernel put it. */
+static void
+physical(void)
+{
+	static const struct plx_mem_domain_ops none;
+	struct plx_mem_domain_conf c = {
+		.name = "phys", .ops = &none, .immediate = true, .phys = true};
+	struct plx_mem_domain *d;
+	char *p = plx_mem_alloc(5 * MB, 4096, -1);
+
+	REQUIRE(p != NULL);
+	if (rte_mem_virt2phy(p) == RTE_BAD_IOVA || rte_mem_virt2phy(p) == 0) {
+		printf("no physical addresses here\n");
+		plx_mem_free(p);
+		return;
+	}
+	REQUIRE(plx_mem_domain_create(&c, &d) == 0);
+	CHECK_EQ(plx_mem_domain_sync(d), 0);
+	for (char *at = p; at < p + 5 * MB; at += 4096)
+		CHECK_EQ(plx_mem_iova(d, at, 4096), rte_mem_virt2phy(at));
+	plx_mem_domain_destroy(d);
+	plx_mem_free(p);
+}
+
 static int
 own(void)
 {
@@ -59,6 +84,7 @@ own(void)
 	grow_and_shrink(0, &low);
 	grow_and_shrink(2, NULL);
 	grow_and_shrink(2, &low);
+	physical();
 	plx_eal_cleanup();
 	return TEST_RESULT();
 }

@@ -84,13 +84,15 @@ meson_build()
 
 meson_configure()
 {
-	local dir=$1
+	local dir=$1 wanted
 	shift
 
-	if [ ! -f "$dir/build.ninja" ] || [ "$(cat "$dir/plx_setup" 2>/dev/null)" != "$*" ]; then
+	# default options take effect in a new build only
+	wanted="$* $(cat "$top/meson.build" "$top/meson_options.txt" | cksum)"
+	if [ ! -f "$dir/build.ninja" ] || [ "$(cat "$dir/plx_setup" 2>/dev/null)" != "$wanted" ]; then
 		rm -rf "$dir"
 		meson setup "$dir" "$top" "$@" || return 1
-		printf '%s\n' "$*" >"$dir/plx_setup"
+		printf '%s\n' "$wanted" >"$dir/plx_setup"
 	fi
 }
 

@@ -4,8 +4,8 @@
 # sum over all runs: "N passed, N failed, N skipped"; exit 1 when one failed or none ran.
 #
 # usage: test.sh [--quick] [RUN...]
-#   --quick  the release build only: its tests and checks
-#   RUN      release asan tsan docs fuzz (default: all)
+#   --quick  the release build only: its tests, checks and installation
+#   RUN      release install asan tsan docs fuzz (default: all)
 . "$(dirname "$0")/common.sh"
 
 results=
@@ -134,11 +134,21 @@ run_fuzz()
 	tests fuzz "$top/build-fuzz" --suite fuzz
 }
 
+run_install()
+{
+	local how
+
+	built install "$build" --werror || return
+	for how in shared static c++; do
+		script install "install-$how" "$top/app/test/install/run.sh" "$build" "$how"
+	done
+}
+
 runs=()
-all=(release asan tsan docs fuzz)
+all=(release install asan tsan docs fuzz)
 for arg in "$@"; do
 	case $arg in
-	--quick) runs+=(release) ;;
+	--quick) runs+=(release install) ;;
 	-h | --help) sed -n '3,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
 	*) [[ " ${all[*]} " == *" $arg "* ]] || die "no run '$arg'; there are: ${all[*]}"
 	   runs+=("$arg") ;;

@@ -15,8 +15,7 @@ PLX_LOG_TYPE(export, NOTICE);
 static int
 refuse(const struct plx_export *exp, const char *part, const char *why)
 {
-	PLX_LOG(ERR, "export '%s': '%s' %s; use %s", exp->str, part, why,
-		exp->drv != NULL ? exp->drv->help : plx_export_help(0));
+	PLX_LOG(ERR, "export '%s': '%s' %s; use %s", exp->str, part, why, exp->drv->help);
 	return -EINVAL;
 }
 

@@ -425,6 +425,50 @@ mem_domain_forget(struct mem_domain *d, uintptr_t va, size_t len)
 	phase_set(d, PHASE_BEGIN);
 }
 
+/* The mapped memory at iova, up to *len bytes of it. */
+static void *
+memory_at(const struct mem_domain *d, uint64_t iova, size_t *len)
+{
+	for (uint32_t i = 0; i < d->nb_maps; i++) {
+		const struct mem_map *m = &d->maps[i];
+		uint64_t off = iova - m->iova;
+
+		if (off >= m->seg.len || !mem_map_live(m))
+			continue;
+		if (*len > m->seg.len - off)
+			*len = m->seg.len - off;
+		return (void *)(m->seg.va + off);
+	}
+	return NULL;
+}
+
+/* Who frees memory of EAL's waits for mem.lock. */
+int
+plx_mem_domain_copy(
+	struct plx_mem_domain *pub, uint64_t iova, void *buf, size_t len, bool to_memory)
+{
+	struct mem_domain *d = domain_of(pub);
+	uint64_t end;
+	size_t done, n;
+	int rc = __builtin_add_overflow(iova, len, &end) ? -EFAULT : 0;
+
+	pthread_mutex_lock(&mem.lock);
+	for (done = 0; done < len && rc == 0; done += n) {
+		n = len - done;
+		if (memory_at(d, iova + done, &n) == NULL)
+			rc = -EFAULT;
+	}
+	for (done = 0; done < len && rc == 0; done += n) {
+		char *at = (char *)buf + done, *m;
+
+		n = len - done;
+		m = memory_at(d, iova + done, &n);
+		memcpy(to_memory ? m : at, to_memory ? at : m, n);
+	}
+	pthread_mutex_unlock(&mem.lock);
+	return rc;
+}
+
 static int
 conf_check(const struct plx_mem_domain_conf *c)
 {

@@ -133,6 +133,14 @@ void plx_mem_domain_lost(struct plx_mem_domain *dom);
 /** Destroy; unmaps nothing (the transport closes). NULL is harmless. Under the control lock. */
 void plx_mem_domain_destroy(struct plx_mem_domain *dom);
 
+/**
+ * Copy between a buffer and memory that the domain maps: for a device that reaches it by messages.
+ * Such memory isn't freed meanwhile. Under the control lock.
+ * @return 0; -EFAULT part of [iova, iova + len) isn't mapped, and nothing was copied
+ */
+int plx_mem_domain_copy(
+	struct plx_mem_domain *dom, uint64_t iova, void *buf, size_t len, bool to_memory);
+
 /** Private: the search behind plx_mem_iova(). */
 uint64_t plx_mem_iova_search(const struct plx_mem_table *t, uintptr_t va, size_t len);
 

@@ -121,51 +121,6 @@ vfio_user_domain_create(struct vfio_user *u)
 		&u->dev.domain);
 }
 
-/* The piece of mapped memory at iova, up to len bytes; NULL: none. */
-static uint8_t *
-piece(const struct plx_mem_table *t, uint64_t iova, uint64_t *len)
-{
-	uint32_t i;
-
-	for (i = 0; i < t->n; i++) {
-		uint64_t off = iova - t->r[i].iova;
-
-		if (off >= t->r[i].len)
-			continue;
-		if (*len > t->r[i].len - off)
-			*len = t->r[i].len - off;
-		return (uint8_t *)t->r[i].va + off;
-	}
-	return NULL;
-}
-
-/*
- * Copy between the server and memory. The table is what it may reach: memory that was freed or
- * unregistered is out of it at once, before the server is told. Nothing is copied unless all of
- * the range is there.
- */
-static int
-copy(const struct plx_mem_table *t, uint64_t iova, uint8_t *buf, uint64_t count, bool write)
-{
-	uint64_t done, n;
-	uint8_t *va;
-
-	for (done = 0; done < count; done += n) {
-		n = count - done;
-		if (iova + done < iova || piece(t, iova + done, &n) == NULL)
-			return -EFAULT;
-	}
-	for (done = 0; done < count; done += n) {
-		n = count - done;
-		va = piece(t, iova + done, &n);
-		if (write)
-			memcpy(va, buf + done, n);
-		else
-			memcpy(buf + done, va, n);
-	}
-	return 0;
-}
-
 int
 vfio_user_serve(struct vfio_user *u, uint32_t n, uint8_t *out)
 {
@@ -180,7 +135,9 @@ vfio_user_serve(struct vfio_user *u, uint32_t n, uint8_t *out)
 		return -EINVAL;
 	if (u->dev.domain == NULL)
 		return -EFAULT;
-	rc = copy(__atomic_load_n(&u->dev.domain->table, __ATOMIC_ACQUIRE), a.addr,
+	/* memory that was freed or unregistered is out of reach at once, before the server is told
+	 */
+	rc = plx_mem_domain_copy(u->dev.domain, a.addr,
 		write ? u->rx.cmd + sizeof(a) : out + sizeof(a), a.count, write);
 	if (rc != 0)
 		return rc;

@@ -482,6 +482,41 @@ test_random(void)
 	fake_destroy(&f);
 }
 
+/* What a device without shared memory does by messages. */
+static void
+test_copy(void)
+{
+	struct plx_mem_domain_conf c = {.iova = low, .nb_iova = 1};
+	char *m = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char buf[2 * PAGE], back[2 * PAGE];
+	struct fake f;
+	uint64_t at;
+
+	REQUIRE(m != MAP_FAILED);
+	memset(buf, 'c', sizeof(buf));
+	CHECK_EQ(plx_mem_register(m, PAGE, -1, 0), 0);
+	CHECK_EQ(plx_mem_register(m + PAGE, PAGE, -1, 0), 0);
+	fake_create(&f, c, 0);
+	CHECK_EQ(plx_mem_domain_copy(f.dom, 0, buf, 1, true), -EFAULT);
+	CHECK_EQ(fake_sync(&f), 0);
+	at = plx_mem_iova(f.dom, m, 2 * PAGE);
+	REQUIRE(at != PLX_BAD_IOVA);
+	CHECK_EQ(plx_mem_domain_copy(f.dom, at + PAGE - 1, buf, 3, true), 0);
+	CHECK(m[PAGE - 2] == 0 && m[PAGE - 1] == 'c' && m[PAGE + 1] == 'c' && m[PAGE + 2] == 0,
+		"across two pieces");
+	CHECK_EQ(plx_mem_domain_copy(f.dom, at, back, 2 * PAGE, false), 0);
+	CHECK(memcmp(back, m, 2 * PAGE) == 0, "back");
+	CHECK_EQ(plx_mem_domain_copy(f.dom, at + 1, buf, 2 * PAGE, true), -EFAULT);
+	CHECK_EQ(m[1], 0); /* all or nothing */
+	CHECK_EQ(plx_mem_domain_copy(f.dom, UINT64_MAX, buf, 2, true), -EFAULT);
+	CHECK_EQ(plx_mem_unregister(m, PAGE), 0);
+	CHECK_EQ(plx_mem_domain_copy(f.dom, at, buf, 1, true), -EFAULT);
+	CHECK_EQ(plx_mem_domain_copy(f.dom, at + PAGE, buf, PAGE, true), 0);
+	CHECK_EQ(plx_mem_unregister(m + PAGE, PAGE), 0);
+	fake_destroy(&f);
+	munmap(m, 4 * PAGE);
+}
+
 static struct fake rf;
 static bool readers_stop;
 
@@ -575,6 +610,7 @@ main(void)
 	RUN(test_limits);
 	RUN(test_sync_all);
 	RUN(test_random);
+	RUN(test_copy);
 	RUN(test_readers);
 	RUN(test_tables_bounded);
 	plx_eal_cleanup();

@@ -5,7 +5,6 @@
  * generations that may have come last, whole.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <rte_cycles.h>
@@ -135,7 +134,7 @@ struct gen_state {
 	struct block_log log[GEN_BLOCKS];
 	uint64_t clock, gen;
 };
-static struct gen_state *gens;
+static struct gen_state gen_state, *const gens = &gen_state;
 
 /* Forget the writes that a later one has surely replaced: one begun after they had ended, and
  * itself ended. */
@@ -243,9 +242,7 @@ check_generations(struct conf *c)
 
 	if (c->nblk < GEN_BLOCKS || c->opts.nodata)
 		return;
-	gens = calloc(1, sizeof(*gens));
-	if (gens == NULL)
-		exit(1);
+	memset(gens, 0, sizeof(*gens));
 	dev_start(c, nq, (uint16_t)RTE_MIN(16, c->info.max_depth));
 	memset(c->known, 0, GEN_BLOCKS);
 	for (i = 0; i < GEN_BLOCKS; i++) /* a first one each */
@@ -268,8 +265,6 @@ check_generations(struct conf *c)
 		io_drain(c, gen_done);
 		gen_verify(c);
 	}
-	free(gens);
-	gens = NULL;
 }
 
 const struct conf_check conf_checks_random[] = {

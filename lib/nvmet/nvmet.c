@@ -96,8 +96,6 @@ ns_create(struct plx_nvmet *c, struct nvmet_ns *ns, const char *name)
 	int rc = plx_blk_open(name, c->rdonly ? 0 : PLX_BLK_O_WRITE, &ns->blk);
 
 	if (rc != 0) {
-		PLX_LOG(ERR, "nvmet: %s: can't open block device '%s': %s", c->serial, name,
-			strerror(-rc));
 		ns->blk = NULL;
 		return rc;
 	}
@@ -116,10 +114,8 @@ ns_create(struct plx_nvmet *c, struct nvmet_ns *ns, const char *name)
 		rc = plx_blkq_setup(ns->blk, 0, &qconf);
 	if (rc == 0)
 		rc = plx_blk_start(ns->blk);
-	if (rc != 0) {
-		PLX_LOG(ERR, "nvmet: can't start '%s': %s", name, strerror(-rc));
+	if (rc != 0)
 		return rc;
-	}
 	ns->q = plx_blk_queue_get(ns->blk, 0);
 	nvmet_ns_open(ns);
 	return 0;

@@ -171,6 +171,7 @@ struct plx_nvmet {
 	bool drop; /* completions are for nobody */
 	bool hold; /* a mapping is being taken away */
 	bool was_enabled;
+	uint32_t complaints; /* logged about this client */
 
 	/* doorbells */
 	uint32_t *db; /* the mapped page, or own_db */

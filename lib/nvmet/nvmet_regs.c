@@ -14,6 +14,7 @@ PLX_LOG_USE(nvmet);
 #define VS_1_4 0x00010400u
 #define TO_HALF_SECONDS 30u
 #define DISABLE_MS 10000u
+#define MAX_COMPLAINTS 8 /* lines logged about one client */
 
 uint64_t
 nvmet_cap(const struct plx_nvmet *c)
@@ -36,7 +37,7 @@ nvmet_run_update(struct plx_nvmet *c)
 void
 nvmet_fatal(struct plx_nvmet *c, const char *why)
 {
-	if ((c->csts & NVMET_CSTS_CFS) == 0)
+	if ((c->csts & NVMET_CSTS_CFS) == 0 && c->complaints++ < MAX_COMPLAINTS)
 		PLX_LOG(WARNING, "nvmet: %s: %s; the host has to reset the controller", c->serial,
 			why);
 	c->csts |= NVMET_CSTS_CFS;
@@ -344,8 +345,10 @@ reset(void *arg, bool client_lost)
 	nvmet_cmds_drop(c);
 	if (nvmet_inflight(c) != 0)
 		return -EINPROGRESS;
-	if (client_lost && c->was_enabled)
-		c->unsafe_shutdowns++;
+	if (client_lost) {
+		c->unsafe_shutdowns += c->was_enabled;
+		c->complaints = 0;
+	}
 	c->was_enabled = false;
 	cleared(c);
 	c->cc = c->aqa = c->intmask = 0;

@@ -114,6 +114,29 @@ test_identify_ns(void)
 	down();
 }
 
+/* A volatile device is another one at each start, another serial too; the reset leaves it. */
+static void
+test_identity(void)
+{
+	const struct nvme_id_ns *id;
+	uint8_t nguid[16];
+
+	up(NULL, "ram:size=4M", NULL);
+	id = host_va(&h, page);
+	CHECK_EQ(identify(0, 1), 0);
+	memcpy(nguid, id->nguid, 16);
+	host_set(&h, NVME_REG_CC, 0);
+	CHECK_EQ(host_enable(&h, 16), 1);
+	CHECK_EQ(identify(0, 1), 0);
+	CHECK(memcmp(nguid, id->nguid, 16) == 0);
+	down();
+	up(NULL, "ram:size=4M", NULL);
+	id = host_va(&h, page);
+	CHECK_EQ(identify(0, 1), 0);
+	CHECK(memcmp(nguid, id->nguid, 16) != 0);
+	down();
+}
+
 static uint16_t
 set(uint8_t fid, uint32_t v)
 {
@@ -493,6 +516,7 @@ main(int argc, char **argv)
 	REQUIRE(plx_eal_init(1, argv) >= 0);
 	RUN(test_identify_ctrl);
 	RUN(test_identify_ns);
+	RUN(test_identity);
 	RUN(test_features);
 	RUN(test_queues);
 	RUN(test_logs);

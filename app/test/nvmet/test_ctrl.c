@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Registers, enable and disable, shutdown, reset, clients that come and go. */
+#include <errno.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "nvmet_host.h"
 #include "plx_eal.h"
+#include "plx_probe.h"
 #include "plx_test.h"
 
 static void
@@ -53,6 +55,39 @@ test_registers(void)
 	CHECK_EQ(host_reg(&h, 0x2000), 0);
 	host_close(&h);
 	host_unserve(ctrl);
+}
+
+/* What can't be served is refused, and nothing is left open. */
+static void
+test_create(void)
+{
+	const char *devs[] = {"c0", "c0"}, *none[] = {"nosuch"};
+	struct plx_nvmet_conf conf = {.path = "/tmp/plx-no-such-dir/s", .devs = devs, .nb_devs = 1};
+	struct plx_nvmet *ctrl;
+
+	REQUIRE(plx_attach("ram:size=1M,name=c0", NULL) == 0);
+	CHECK_EQ(plx_nvmet_create(&conf, &ctrl), -ENOENT);
+	conf.mdts = 10;
+	CHECK_EQ(plx_nvmet_create(&conf, &ctrl), -EINVAL);
+	conf.mdts = 0;
+	conf.max_depth = 1;
+	CHECK_EQ(plx_nvmet_create(&conf, &ctrl), -EINVAL);
+	conf.max_depth = 0;
+	conf.max_queues = 64;
+	CHECK_EQ(plx_nvmet_create(&conf, &ctrl), -EINVAL);
+	conf.max_queues = 0;
+	conf.nb_devs = 2; /* the same one twice */
+	CHECK_EQ(plx_nvmet_create(&conf, &ctrl), -EBUSY);
+	conf.devs = none;
+	conf.nb_devs = 1;
+	CHECK_EQ(plx_nvmet_create(&conf, &ctrl), -ENODEV);
+	conf.nb_devs = 0;
+	CHECK_EQ(plx_nvmet_create(&conf, &ctrl), -EINVAL);
+	conf.devs = devs;
+	conf.nb_devs = 1;
+	CHECK_EQ(plx_nvmet_create(&conf, &ctrl), -ENOENT); /* c0 is free again */
+	plx_nvmet_destroy(NULL);
+	CHECK_EQ(plx_detach_all(), 0);
 }
 
 static void
@@ -344,6 +379,7 @@ main(int argc, char **argv)
 	(void)argc;
 	REQUIRE(plx_eal_init(1, argv) >= 0);
 	RUN(test_registers);
+	RUN(test_create);
 	RUN(test_enable);
 	RUN(test_enable_refused);
 	RUN(test_shutdown);

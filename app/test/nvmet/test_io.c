@@ -153,13 +153,13 @@ test_prp(void)
 	/* lists */
 	CHECK_EQ(through_list(12288, 0, list), 0);
 	CHECK_EQ(through_list(12288, 1024, list), 0);
-	CHECK_EQ(through_list(12288, 0, list + 512), 0);      /* begins inside a page */
-	CHECK_EQ(through_list(12288, 0, list + 4080), 0);     /* 2 entries fill it exactly */
-	CHECK_EQ(through_list(16384, 0, list + 4080), 0);     /* 3: entry and pointer */
-	CHECK_EQ(through_list(16384, 0, list + 4088), 0);     /* nothing but a pointer */
-	CHECK_EQ(through_list(1 << 20, 0, list), 0);          /* 255 entries */
-	CHECK_EQ(through_list(1 << 20, 512, list + 3072), 0); /* 128 slots: chained */
-	CHECK_EQ(RW(write, 1, 0, 24, buf, list + 4), BAD_PRP);
+	CHECK_EQ(through_list(12288, 0, list + 512), 0);           /* begins inside a page */
+	CHECK_EQ(through_list(12288, 0, list + 4080), 0);          /* 2 entries fill it exactly */
+	CHECK_EQ(through_list(16384, 0, list + 4080), 0);          /* 3: entry and pointer */
+	CHECK_EQ(through_list(16384, 0, list + 4088), 0);          /* nothing but a pointer */
+	CHECK_EQ(through_list(1 << 20, 0, list), 0);               /* 255 entries */
+	CHECK_EQ(through_list(1 << 20, 512, list + 3072), 0);      /* 128 slots: chained */
+	CHECK_EQ(RW(write, 1, 0, 24, buf, list + 36868), BAD_PRP); /* not a qword's */
 	e[0] = buf + 4096;
 	e[1] = buf + 8192 + 16;
 	CHECK_EQ(RW(write, 1, 0, 24, buf, list), BAD_PRP);
@@ -384,6 +384,41 @@ test_cq_full(void)
 	down();
 }
 
+/* A head just beyond the ring, when what was posted wraps. */
+static void
+test_cq_head(void)
+{
+	struct plx_nvmet_stats before, after;
+	struct host_ring *r = &h.q[2];
+	struct host_cqe cqe;
+	int i;
+
+	up(NULL, "ram:size=4M", NULL);
+	host_queue(&h, 2, 8);
+	for (i = 0; i < 6; i++)
+		CHECK_EQ(host_rw(&h, 2, nvme_cmd_read, 1, 0, 1, buf, 0), 0);
+	for (i = 0; i < 3; i++) {
+		struct host_cmd c = host_rw_cmd(nvme_cmd_read, 1, 0, 1, buf, 0);
+
+		host_put(&h, 2, &c);
+	}
+	host_ring(&h, 2);
+	CHECK(host_silent(&h, 1));
+	plx_nvmet_stats_get(ctrl, &before);
+	wire_doorbells(h.w)[(128 + 32) / 4] = 8;
+	CHECK(host_silent(&h, 1));
+	plx_nvmet_stats_get(ctrl, &after);
+	CHECK_EQ(after.protocol_errors, before.protocol_errors + 1);
+	CHECK_EQ(after.commands, 9);
+	CHECK_EQ(after.errors, 0);
+	CHECK_EQ(after.read_blocks, 9);
+	for (i = 0; i < 3; i++)
+		CHECK(host_get(&h, 2, &cqe));
+	CHECK_EQ(r->head, 1);
+	CHECK_EQ(host_rw(&h, 2, nvme_cmd_read, 1, 0, 1, buf, 0), 0);
+	down();
+}
+
 /* A queue is deleted under load: every command that was fetched completes before the delete. */
 static void
 test_delete_busy(void)
@@ -400,7 +435,7 @@ test_delete_busy(void)
 	host_ring(&h, 1);
 	plx_nvmet_poll(ctrl);
 	CHECK_EQ(host_admin(&h, nvme_admin_delete_sq, 0, 0, 0, 1, 0), 0);
-	while (n < 30 && host_get(&h, 1, &cqe))
+	while (host_take(&h, 1, &cqe)) /* they were first */
 		n++;
 	CHECK_EQ(n, 30);
 	CHECK_EQ(host_admin(&h, nvme_admin_delete_cq, 0, 0, 0, 1, 0), 0);
@@ -411,6 +446,7 @@ test_delete_busy(void)
 static void
 test_parked(void)
 {
+	struct host_cmd c;
 	struct host_cqe cqe;
 	uint16_t cid = 0, first = 0;
 	int i, q, got[4] = {0}, aborted = 0;
@@ -420,8 +456,7 @@ test_parked(void)
 	host_queue(&h, 3, 1024);
 	for (q = 2; q < 4; q++) {
 		for (i = 0; i < 1000; i++) {
-			struct host_cmd c = host_rw_cmd(nvme_cmd_read, 1, 0, 1, buf, 0);
-
+			c = host_rw_cmd(nvme_cmd_read, 1, 0, 1, buf, 0);
 			cid = host_put(&h, (unsigned)q, &c);
 			if (i == 0)
 				first = cid;
@@ -433,9 +468,12 @@ test_parked(void)
 	CHECK_EQ(host_admin(&h, nvme_admin_abort_cmd, 0, 0, 0, 3 | (uint32_t)cid << 16, 0), 0);
 	CHECK_EQ(h.result, 0);
 	CHECK_EQ(host_admin(&h, nvme_admin_abort_cmd, 0, 0, 0, 2 | (uint32_t)first << 16, 0), 0);
-	CHECK_EQ(h.result, 1); /* with the device */
-	for (i = 0; i < 2000; i++) {
-		q = i % 2 + 2;
+	CHECK_EQ(h.result, 1);                           /* with the device */
+	c = host_rw_cmd(nvme_cmd_read, 1, 0, 1, buf, 0); /* queues up behind */
+	host_put(&h, 3, &c);
+	host_ring(&h, 3);
+	for (i = 0; i < 2001; i++) {
+		q = i == 2000 ? 3 : i % 2 + 2;
 		REQUIRE(host_get(&h, (unsigned)q, &cqe));
 		got[q]++;
 		if (cqe.dw[3] >> 17 == SC_RETRY(GENERIC, ABORT_REQ)) {
@@ -449,8 +487,6 @@ test_parked(void)
 	CHECK(host_silent(&h, 2) && host_silent(&h, 3));
 	/* a reset with some parked */
 	for (i = 0; i < 1000; i++) {
-		struct host_cmd c = host_rw_cmd(nvme_cmd_read, 1, 0, 1, buf, 0);
-
 		host_put(&h, 2, &c);
 		host_put(&h, 3, &c);
 	}
@@ -460,6 +496,7 @@ test_parked(void)
 		plx_nvmet_poll(ctrl);
 	host_set(&h, NVME_REG_CC, 0);
 	CHECK_EQ(host_wait_csts(&h, 1, 0), 0);
+	CHECK(!host_take(&h, 2, &cqe) && !host_take(&h, 3, &cqe)); /* dropped, not completed */
 	CHECK_EQ(host_enable(&h, 16), 1);
 	host_queue(&h, 1, 64);
 	CHECK_EQ(RW(read, 1, 0, 1, buf, 0), 0);
@@ -554,6 +591,7 @@ main(int argc, char **argv)
 	RUN(test_sgl);
 	RUN(test_others);
 	RUN(test_cq_full);
+	RUN(test_cq_head);
 	RUN(test_delete_busy);
 	RUN(test_parked);
 	RUN(test_shadow_doorbells);

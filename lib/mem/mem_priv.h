@@ -104,7 +104,7 @@ int mem_tables_reserve(struct mem_tables *ts, uint32_t n);
  * then nothing is translated */
 int mem_tables_publish(struct mem_tables *ts, const struct mem_map *maps, uint32_t n);
 
-/* mem_domain.c */
+/* mem_step.c */
 enum mem_map_state {
 	MEM_MAP_NEW,    /* to be mapped */
 	MEM_MAP_LOST,   /* to be mapped again; translated */
@@ -142,6 +142,11 @@ struct mem_domain {
 	bool todo;    /* in this round of plx_mem_sync() */
 	bool full;    /* max_maps was told */
 };
+/** One step, under mem.lock: an immediate domain runs through in one call, others wait between the
+ * operations. @return as plx_mem_domain_sync() */
+int mem_domain_step(struct mem_domain *d);
+/** The device has nothing any more. mem.lock */
+void mem_domain_lose(struct mem_domain *d);
 /** Forget [va, va + len): translations at once, mappings when the domain is immediate.
  * mem.lock. */
 void mem_domain_forget(struct mem_domain *d, uintptr_t va, size_t len);

@@ -9,20 +9,18 @@
 
 #define AHEAD 6 /* entries prefetched */
 
-bool
+void
 nvmet_sq_rang(struct plx_nvmet *c, struct nvmet_sq *sq)
 {
 	uint32_t tail = rte_le_to_cpu_32(__atomic_load_n(sq->db, __ATOMIC_ACQUIRE));
 
 	if (tail == sq->seen)
-		return false;
+		return;
 	sq->seen = tail;
-	if (unlikely(tail >= sq->size)) {
+	if (likely(tail < sq->size))
+		sq->tail = tail;
+	else
 		nvmet_bad_doorbell(c, sq->id, NVME_AER_ERROR_INVALID_DB_VAL);
-		return false;
-	}
-	sq->tail = tail;
-	return true;
 }
 
 static inline uint32_t
@@ -137,11 +135,21 @@ io_end(struct plx_nvmet *c, struct nvmet_sq *sq, const struct nvmet_sqe *e, uint
 	nvmet_post(c, sq, e->cid, status, 0);
 }
 
+/* What a submission queue has for us. An idle pass ends here, so it is short: the look at the
+ * doorbell only says that there is news; nvmet_sq_rang() reads it for good. */
+static __rte_always_inline uint32_t
+sq_pending(struct plx_nvmet *c, struct nvmet_sq *sq)
+{
+	if (rte_le_to_cpu_32(__atomic_load_n(sq->db, __ATOMIC_RELAXED)) != sq->seen)
+		nvmet_sq_rang(c, sq);
+	return ring_dist(sq->head, sq->tail, sq->size);
+}
+
 /*
  * Fetch up to n commands, as many as have a context and room for their completions. Each entry
  * is copied before it is looked at: the client may rewrite it under us.
  */
-static uint32_t
+static __rte_noinline uint32_t
 io_fetch(struct plx_nvmet *c, struct nvmet_sq *sq, uint32_t n)
 {
 	struct plx_blk_req *batch[NVMET_BURST];
@@ -213,7 +221,7 @@ io_complete(struct plx_nvmet *c, struct nvmet_ns *ns, struct plx_blk_req *req)
 	nvmet_cmd_free(c, cmd);
 }
 
-static uint32_t
+static __rte_noinline uint32_t
 ns_poll(struct plx_nvmet *c, struct nvmet_ns *ns)
 {
 	struct plx_blk_req *reqs[NVMET_BURST];
@@ -238,15 +246,14 @@ ns_poll(struct plx_nvmet *c, struct nvmet_ns *ns)
 uint32_t
 nvmet_io_pass(struct plx_nvmet *c)
 {
-	uint32_t i, done = 0;
+	uint32_t i, n, done = 0;
 
 	for (i = 0; i < c->nact && likely(c->run); i++) {
-		struct nvmet_sq *sq = c->act[i];
-
-		if (nvmet_sq_rang(c, sq) || unlikely(sq->tail != sq->head))
-			done += io_fetch(c, sq, ring_dist(sq->head, sq->tail, sq->size));
+		n = sq_pending(c, c->act[i]);
+		if (n != 0)
+			done += io_fetch(c, c->act[i], n);
 	}
-	for (i = 0; i < c->nns && nvmet_inflight(c) != 0; i++)
+	for (i = 0; nvmet_inflight(c) != 0 && i < c->nns; i++)
 		if (c->ns[i].inflight != 0)
 			done += ns_poll(c, &c->ns[i]);
 	return done;

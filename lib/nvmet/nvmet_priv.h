@@ -326,8 +326,8 @@ uint32_t nvmet_io_pass(struct plx_nvmet *c);
 void nvmet_ns_submit(struct nvmet_ns *ns, struct plx_blk_req **reqs, uint32_t n);
 /* Read a completion queue's head. @return entries free for commands not fetched yet */
 uint32_t nvmet_cq_room(struct plx_nvmet *c, struct nvmet_cq *cq);
-/* Read a doorbell and take its value if it is one. @return it changed */
-bool nvmet_sq_rang(struct plx_nvmet *c, struct nvmet_sq *sq);
+/* Read a tail doorbell and take its value if it is one. */
+void nvmet_sq_rang(struct plx_nvmet *c, struct nvmet_sq *sq);
 
 /* Count a finished request. */
 static inline void

@@ -5,9 +5,9 @@
  *
  *	valgrind --tool=callgrind --toggle-collect=plx_nvmet_poll bench_nvmet DEPTH LOOPS
  *
- * Divide what it collected by the number of commands printed. Without valgrind it prints the
- * time an I/O, host loop included. With a device string and a fourth argument the controller
- * runs on another core: what remains then is the traffic of cache lines.
+ * Divide what it collected by the number of commands printed (depth 0: empty polls). Without
+ *valgrind it prints the time an I/O, host loop included. With a device string and a fourth argument
+ *the controller runs on another core: what remains then is the traffic of cache lines.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -49,6 +49,18 @@ poll_loop(void *arg)
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
 		plx_nvmet_poll(apart);
 	return NULL;
+}
+
+/* Nothing to do. */
+static uint64_t
+idle(struct host *h, uint64_t count)
+{
+	uint64_t i;
+
+	for (i = 0; i < count; i++)
+		plx_nvmet_poll(h->ctrl);
+	printf("idle: %lu polls", count);
+	return count;
 }
 
 /* Keep depth commands out; every entry of the ring is a prepared 4 KiB read. */
@@ -103,7 +115,7 @@ main(int argc, char **argv)
 	uint64_t buf;
 	double t;
 
-	if (depth < 1 || depth >= RING)
+	if (depth >= RING)
 		return 2;
 	REQUIRE(plx_eal_init(1, argv) >= 0);
 	ctrl = host_serve(NULL, 1, argc > 3 ? argv[3] : "null:size=1G,block=4096");
@@ -123,9 +135,9 @@ main(int argc, char **argv)
 		REQUIRE(pthread_create(&thread, NULL, poll_loop, NULL) == 0);
 	}
 	t = now();
-	done = run(&h, depth, count);
+	done = depth == 0 ? idle(&h, count) : run(&h, depth, count);
 	t = now() - t;
-	printf(", %.1f ns a command\n", t * 1e9 / (double)done);
+	printf(", %.1f ns each\n", t * 1e9 / (double)done);
 	if (apart != NULL) {
 		__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 		pthread_join(thread, NULL);

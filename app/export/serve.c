@@ -27,18 +27,27 @@ struct served {
 	unsigned int lcore;
 };
 
-/* What signal handlers reach: reactors by lcore. */
+/* What signal handlers reach, on any thread: reactors by lcore. */
 static struct plx_reactor *reactors[RTE_MAX_LCORE];
-static volatile sig_atomic_t stopping;
+static bool stop_flag;
+
+static bool
+stopping(void)
+{
+	return __atomic_load_n(&stop_flag, __ATOMIC_ACQUIRE);
+}
 
 static void
 stop_reactors(void)
 {
+	struct plx_reactor *r;
 	unsigned int i;
 
-	for (i = 0; i < RTE_MAX_LCORE; i++)
-		if (reactors[i] != NULL)
-			plx_reactor_stop(reactors[i]);
+	for (i = 0; i < RTE_MAX_LCORE; i++) {
+		r = __atomic_load_n(&reactors[i], __ATOMIC_ACQUIRE);
+		if (r != NULL)
+			plx_reactor_stop(r);
+	}
 }
 
 /* A second signal changes nothing: the reactors may be going already. */
@@ -46,10 +55,8 @@ static void
 on_stop(int sig)
 {
 	(void)sig;
-	if (stopping)
-		return;
-	stopping = 1;
-	stop_reactors();
+	if (!__atomic_exchange_n(&stop_flag, true, __ATOMIC_ACQ_REL))
+		stop_reactors();
 }
 
 /* A client that truncates its memory while we are in it is dropped; all else is fatal as ever. */
@@ -93,7 +100,7 @@ attach_devs(const struct opts *o)
 	unsigned int i;
 	int rc;
 
-	for (i = 0; i < o->nb_devs && !stopping; i++) {
+	for (i = 0; i < o->nb_devs && !stopping(); i++) {
 		rc = plx_attach(o->devs[i], NULL);
 		if (rc != 0)
 			return exit_code(rc);
@@ -107,7 +114,7 @@ create_exports(const struct opts *o, struct served *s)
 	unsigned int lcores[RTE_MAX_LCORE], n = plx_eal_lcores(lcores, RTE_MAX_LCORE), i;
 	int rc;
 
-	for (i = 0; i < o->nb_exports && !stopping; i++) {
+	for (i = 0; i < o->nb_exports && !stopping(); i++) {
 		rc = plx_export_create(o->exports[i], &s[i].exp);
 		if (rc != 0)
 			return exit_code(rc);
@@ -176,10 +183,10 @@ run(void)
 	for (i = 0; i < RTE_MAX_LCORE; i++)
 		if (reactors[i] != NULL && i != rte_get_main_lcore())
 			rte_eal_remote_launch(lcore_main, reactors[i], i);
-	if (!stopping)
+	if (!stopping())
 		plx_reactor_run(reactors[rte_get_main_lcore()]);
 	/* the signal may have come before some of them were there to be stopped */
-	stopping = 1;
+	__atomic_store_n(&stop_flag, true, __ATOMIC_RELEASE);
 	stop_reactors();
 	rte_eal_mp_wait_lcore();
 }
@@ -286,7 +293,7 @@ serve(const struct opts *o)
 	rc = attach_devs(o);
 	if (rc == EXIT_OK)
 		rc = create_exports(o, s);
-	if (rc == EXIT_OK && !stopping) {
+	if (rc == EXIT_OK && !stopping()) {
 		if (place(o, s) == 0) {
 			print_serving(o, s);
 			run();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The fast path: doorbell -> entries -> requests -> device queue -> completions, in one pass.
- * A read or write of one page takes no branch out of this file; all else is nvmet_cmd.c's.
+ * A read or write of a page takes no branch out of this file; all else is nvmet_cmd.c's.
  */
 #include <rte_prefetch.h>
 
@@ -52,7 +52,7 @@ nvmet_cq_room(struct plx_nvmet *c, struct nvmet_cq *cq)
 	return cq_free(cq);
 }
 
-/* Read or write within one page. @return false: not as plain as that */
+/* Read or write of one page, or of two that follow each other. @return false: not as plain */
 static __rte_always_inline bool
 io_fast(struct plx_nvmet *c, const struct nvmet_sq *sq, const struct nvmet_sqe *e,
 	struct nvmet_cmd *cmd, struct nvmet_ns **nsp)
@@ -61,6 +61,7 @@ io_fast(struct plx_nvmet *c, const struct nvmet_sq *sq, const struct nvmet_sqe *
 	uint64_t slba = rte_le_to_cpu_64(e->slba), prp1 = rte_le_to_cpu_64(e->prp1);
 	uint32_t nblk = (dw12 & 0xffff) + 1;
 	struct nvmet_ns *ns;
+	uint64_t end;
 	uint32_t len;
 	void *va;
 
@@ -70,8 +71,11 @@ io_fast(struct plx_nvmet *c, const struct nvmet_sq *sq, const struct nvmet_sqe *
 	if (unlikely(slba >= ns->lim || nblk > ns->lim - slba))
 		return false;
 	len = nblk << ns->shift;
-	if (unlikely((prp1 % NVMET_PAGE) + len > NVMET_PAGE || (prp1 & 3) != 0 ||
-		     ((dw12 | c->fua_all) & NVMET_DW12_FUA) != 0))
+	end = prp1 % NVMET_PAGE + len;
+	if (end > NVMET_PAGE && (end > 2 * NVMET_PAGE ||
+					rte_le_to_cpu_64(e->prp2) != (prp1 | (NVMET_PAGE - 1)) + 1))
+		return false;
+	if (unlikely((prp1 & 3) != 0 || ((dw12 | c->fua_all) & NVMET_DW12_FUA) != 0))
 		return false;
 	va = plx_vfu_dma_ptr(c->vfu, &c->dma, prp1, len, e->opc == nvme_cmd_read);
 	if (unlikely(va == NULL))

@@ -150,6 +150,20 @@ test_prp(void)
 	CHECK(same(buf + 3584, buf + 131072, 512));
 	CHECK_EQ(RW(read, 1, 0, 8, buf + 512, buf + 4096 + 8), BAD_PRP);
 	CHECK_EQ(RW(read, 1, 0, 8, buf + 4, buf + 4096), 0);
+	/* two that follow each other, and whose memory doesn't */
+	fill(buf, 8192, 4);
+	CHECK_EQ(RW(write, 1, 0, 16, buf, buf + 4096), 0);
+	CHECK_EQ(RW(read, 1, 0, 8, buf + 65536 + 512, buf + 69632), 0);
+	CHECK(same(buf, buf + 65536 + 512, 4096));
+	CHECK_EQ(RW(read, 1, 0, 8, buf + 65536 + 512, buf + 69632 + 512), BAD_PRP);
+	CHECK_EQ(RW(write, 1, 0, 16, HOST_IOVA + HOST_MEM - 4096, HOST_IOVA + HOST_MEM), NO_MEM);
+	CHECK_EQ(wire_map(h.w, HOST_IOVA + HOST_MEM, 65536, h.fd, buf - HOST_IOVA, true), 0);
+	fill(HOST_IOVA + HOST_MEM - 4096, 4096, 77);
+	CHECK_EQ(RW(write, 1, 0, 16, HOST_IOVA + HOST_MEM - 4096, HOST_IOVA + HOST_MEM), 0);
+	CHECK_EQ(RW(read, 1, 0, 16, buf + 65536, buf + 69632), 0);
+	CHECK(same(HOST_IOVA + HOST_MEM - 4096, buf + 65536, 4096));
+	CHECK(same(buf, buf + 69632, 4096));
+	CHECK_EQ(wire_unmap(h.w, HOST_IOVA + HOST_MEM, 65536), 0);
 	/* lists */
 	CHECK_EQ(through_list(12288, 0, list), 0);
 	CHECK_EQ(through_list(12288, 1024, list), 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Servers that do wrong: each costs one error, within the deadline, and nothing else. */
 #include <errno.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -592,6 +593,54 @@ deaf_too_long(void)
 	check_lost(-ETIMEDOUT);
 }
 
+/* Doorbells of two threads, while the control thread reads registers and the server stops
+ * listening now and then: each register ends with its last value. */
+#define ROUNDS 20000u
+static unsigned int posters;
+
+static void *
+poster(void *arg)
+{
+	uint32_t off = *(const uint32_t *)arg, i;
+
+	for (i = 1; i <= ROUNDS; i++)
+		plx_vfio_region_post(dev, 0, off + i % 4 * 4, i);
+	__atomic_fetch_sub(&posters, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void
+posts_of_threads(void)
+{
+	static const uint32_t offs[2] = {0x2000, 0x3000};
+	pthread_t threads[2];
+	uint32_t i, k, v;
+
+	open_honest(0);
+	posters = 2;
+	for (k = 0; k < 2; k++)
+		REQUIRE(pthread_create(&threads[k], NULL, poster, (void *)(uintptr_t)&offs[k]) ==
+			0);
+	for (i = 0; __atomic_load_n(&posters, __ATOMIC_ACQUIRE) != 0; i++) {
+		f.deaf = i % 3 == 0;
+		fake_step(&f);
+		f.deaf = false;
+		if (i % 16 == 0)
+			CHECK_EQ(fake_run(&f, dev, plx_vfio_region_read(dev, 0, 0, &v, 4)), 0);
+		else
+			CHECK_EQ(plx_vfio_poll(dev), 0);
+	}
+	for (k = 0; k < 2; k++)
+		pthread_join(threads[k], NULL);
+	fake_idle(&f, dev);
+	for (i = 0; i < 4; i++)
+		for (k = 0; k < 2; k++)
+			CHECK_EQ(f.post[offs[k] / 4 + i], ROUNDS - (4 - i) % 4);
+	CHECK_EQ(dev->lost, 0);
+	CHECK_EQ(fake_socket.wrong, 0);
+	fake_stop(&f, dev);
+}
+
 /* Asks for a megabyte again and again and takes none: one answer waits, nothing more. */
 static void
 greedy(void)
@@ -702,6 +751,7 @@ main(int argc, char **argv)
 	RUN(deaf_few_registers);
 	RUN(deaf_many_registers);
 	RUN(deaf_too_long);
+	RUN(posts_of_threads);
 	RUN(greedy);
 	RUN(truncates);
 	RUN(unmap_of_another);

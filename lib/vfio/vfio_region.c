@@ -142,7 +142,7 @@ map_area(struct plx_vfio_dev *dev, struct plx_vfio_area *a, int fd, int prot, ui
 	*why = "a mappable area can't be mapped";
 	if (fstat(fd, &st) != 0)
 		return -errno;
-	if (!S_ISCHR(st.st_mode) && (!S_ISREG(st.st_mode) || end > (uint64_t)st.st_size))
+	if (!S_ISCHR(st.st_mode) && end > (uint64_t)st.st_size)
 		return refuse(why, "a mappable area is longer than the file behind it");
 	va = mmap(NULL, a->size, prot, MAP_SHARED, fd, (off_t)offset);
 	if (va == MAP_FAILED)

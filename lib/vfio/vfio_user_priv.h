@@ -3,9 +3,9 @@
 #define VFIO_USER_PRIV_H
 /**
  * @file
- * The vfio-user client: one connection, one device. vfio_user_sock.c moves messages,
- * vfio_user_caps.c reads the server's JSON, vfio_user_dma.c maps memory and serves the server's
- * accesses to it, vfio_user_open.c asks what the device has, vfio_user.c works it.
+ * The vfio-user client: one connection, one device. vfio_user_send.c and vfio_user_recv.c move
+ * messages, vfio_user_caps.c reads the server's JSON, vfio_user_dma.c maps memory and serves the
+ * server's accesses to it, vfio_user_open.c asks what the device has, vfio_user.c works it.
  *
  * Two commands may be under way at a time, one of the device and one of its DMA domain. Only
  * posts come from other threads: what sends is under tx_lock, all else under the control lock.
@@ -134,12 +134,25 @@ struct vfio_user {
 	} irq;
 };
 
-/* ---- vfio_user_sock.c ---- */
+/* ---- vfio_user_send.c ---- */
 
 /** Give the device up, once: log why, set dev.lost, end the connection. Any thread.
  * @return rc */
 int vfio_user_lose(struct vfio_user *u, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/** The same, because of an error of the socket. */
+void vfio_user_lose_errno(struct vfio_user *u, int err);
+
+/** The name of a command, for messages. */
+const char *vfio_user_command_name(uint16_t command);
+
+/** Send what waits. @return nothing waits any more */
+bool vfio_user_flush(struct vfio_user *u);
+
+/** A doorbell. Any thread. */
+void vfio_user_post(struct plx_vfio_dev *dev, unsigned int region, uint64_t off, uint32_t v);
+
+/* ---- vfio_user_recv.c ---- */
 
 /**
  * Begin a command; req and fds were filled in. The reply's fds are closed unless want_fds.
@@ -157,12 +170,6 @@ void vfio_user_call_drop_fds(struct vfio_user_call *c);
 
 /** Send and receive what is possible now. */
 void vfio_user_pump(struct vfio_user *u);
-
-/** A doorbell. Any thread. */
-void vfio_user_post(struct plx_vfio_dev *dev, unsigned int region, uint64_t off, uint32_t v);
-
-/** The name of a command, for messages. */
-const char *vfio_user_command_name(uint16_t command);
 
 /* ---- vfio_user_caps.c ---- */
 

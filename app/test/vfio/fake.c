@@ -60,7 +60,9 @@ sendmsg(int fd, const struct msghdr *mh, int flags)
 
 	if (fd != watched)
 		return syscall(SYS_sendmsg, fd, mh, flags);
-	if (fake_socket.refuse > 0) {
+	if (fake_socket.allow > 0) {
+		fake_socket.allow--;
+	} else if (fake_socket.refuse > 0) {
 		fake_socket.refuse--;
 		errno = EAGAIN;
 		return -1;

@@ -101,7 +101,8 @@ void fake_send_msg(struct fake *f, const struct fake_msg *m);
 /** How the client's socket behaves. */
 extern struct fake_socket {
 	size_t max_send;       /* bytes of one send, 0: all */
-	unsigned int refuse;   /* that many sends come back with EAGAIN */
+	unsigned int allow;    /* after that many sends, */
+	unsigned int refuse;   /* that many come back with EAGAIN */
 	unsigned int messages; /* sends that began a message */
 	unsigned int wrong;    /* that held less or more than one */
 } fake_socket;

@@ -536,6 +536,55 @@ slow_socket(void)
 	}
 }
 
+/* The socket takes one send, or part of one, and then none for a moment. */
+static int
+stutter(size_t max, unsigned int allow, unsigned int refuse)
+{
+	fake_socket.max_send = max;
+	fake_socket.allow = allow;
+	fake_socket.refuse = refuse;
+	return 0;
+}
+
+#define POST(off, value)                                                                          \
+	"> 0000 0a00 24000000 10000000 00000000  " off "200000 00000000 00000000 04000000 " value \
+	"000000\n"
+
+static void
+order(void)
+{
+	uint32_t v;
+	int rc;
+
+	open_with(OPEN);
+	/* a doorbell doesn't overtake one that waits */
+	stutter(0, 0, 1);
+	plx_vfio_region_post(dev, 0, 0x2000, 1);
+	plx_vfio_region_post(dev, 0, 0x2004, 2);
+	CHECK_EQ(play(POST("00", "01") POST("04", "02"), 0), 0);
+	/* the first of those that wait goes, the second not yet */
+	stutter(0, 0, 1);
+	plx_vfio_region_post(dev, 0, 0x2000, 3);
+	plx_vfio_region_post(dev, 0, 0x2004, 4);
+	stutter(0, 1, 1);
+	CHECK_EQ(play(POST("00", "03") POST("04", "04"), 0), 0);
+	/* nor does it get into a message that is half sent, be it a doorbell or a command */
+	stutter(10, 1, 1);
+	plx_vfio_region_post(dev, 0, 0x2000, 5);
+	plx_vfio_region_post(dev, 0, 0x2004, 6);
+	CHECK_EQ(play(POST("00", "05") POST("04", "06"), 0), 0);
+	stutter(10, 1, 1);
+	rc = plx_vfio_region_read(dev, 0, 0x1c, &v, 4);
+	plx_vfio_region_post(dev, 0, 0x2000, 7);
+	CHECK_EQ(play("> 0e00 0900 20000000 00000000 00000000  1c00000000000000 00000000 "
+		      "04000000\n" POST("00", "07") "< 0e00 0900 24000000 01000000 00000000  "
+						    "1c00000000000000 00000000 "
+						    "04000000 05000000\n",
+			 rc),
+		0);
+	done();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -556,6 +605,7 @@ main(int argc, char **argv)
 	RUN(interleaved);
 	RUN(server_dma);
 	RUN(slow_socket);
+	RUN(order);
 	CHECK_EQ(fake_open_fds(), fds);
 	plx_eal_cleanup();
 	return TEST_RESULT();

@@ -65,6 +65,9 @@ struct plx_driver {
 	 * -errno done, with an error
 	 */
 	int (*detach)(struct plx_dev *dev);
+	/** PCI drivers: the transport is closed, after a detach or a failed attach: free what the
+	 * device could reach. May be NULL. */
+	void (*release)(struct plx_dev *dev);
 };
 
 /** Register a driver that is not part of the library; it must outlive all. @return 0; -EEXIST */

@@ -89,4 +89,6 @@ probe_pci_close(struct plx_dev *dev)
 	dev->vfio = NULL;
 	free(dev->pci);
 	dev->pci = NULL;
+	if (dev->drv != NULL && dev->drv->release != NULL)
+		dev->drv->release(dev);
 }

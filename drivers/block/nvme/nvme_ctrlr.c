@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The controller: what it says of itself, and what it takes until I/O queues can be created. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+
+#include "plx_log.h"
+
+#include "nvme_priv.h"
+
+PLX_LOG_USE(nvme);
+
+int
+nvme_ctrlr_check_caps(struct nvme_ctrlr *c)
+{
+	uint32_t mqes = (uint32_t)NVME_CAP_MQES(c->cap) + 1, css = NVME_CAP_CSS(c->cap);
+
+	c->page_size = 1u << (12 + NVME_CAP_MPSMIN(c->cap));
+	c->db_stride = 4u << NVME_CAP_DSTRD(c->cap);
+	c->max_entries = (uint16_t)RTE_MIN(mqes, 2u * (NVME_MAX_DEPTH + 1));
+	/* TO counts 500 ms (NVMe Base 2.0, 3.1.3.1) */
+	c->ready_ms = RTE_MAX(1u, (uint32_t)NVME_CAP_TO(c->cap)) * 500;
+	if (c->cap == UINT64_MAX || c->vs == NVME_ALL_ONES) {
+		PLX_LOG(ERR,
+			"nvme: %s: registers read all ones: the device is gone, or its "
+			"memory decoding is off",
+			c->name);
+		return -ENODEV;
+	}
+	if (mqes < 2 || c->page_size > 65536 || c->vs == 0 || css == NVME_CAP_CSS_ADMIN) {
+		PLX_LOG(ERR, "nvme: %s: not a usable controller: CAP %#" PRIx64 ", VS %#x", c->name,
+			c->cap, c->vs);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+static void
+take_identify(struct nvme_ctrlr *c)
+{
+	uint32_t sgls = rte_le_to_cpu_32(c->id.sgls);
+	uint64_t max = NVME_MAX_XFER;
+
+	if (c->id.mdts != 0 && c->id.mdts < 16)
+		max = RTE_MIN(max, (uint64_t)c->page_size << c->id.mdts);
+	c->max_xfer = (uint32_t)max;
+	c->sgl = !c->no_sgl && (sgls & 3) != 0 && (sgls & 3) != 3;
+	c->sgl_dword = (sgls & 3) == 2;
+}
+
+static int
+same_identity(const struct nvme_ctrlr *c, const struct nvme_id_ctrl *now)
+{
+	if (memcmp(c->id.sn, now->sn, sizeof(now->sn)) == 0 &&
+		memcmp(c->id.mn, now->mn, sizeof(now->mn)) == 0)
+		return 0;
+	PLX_LOG(ERR, "nvme: %s: another controller answers now: serial '%.20s' instead of '%.20s'",
+		c->name, now->sn, c->id.sn);
+	return -ESTALE;
+}
+
+static int
+admin_ok(struct nvme_ctrlr *c, int rc, const char *what)
+{
+	uint16_t status = c->admin.cmd.status;
+
+	if (rc != 0 || status == 0)
+		return rc;
+	PLX_LOG(ERR, "nvme: %s: %s failed: %s", c->name, what,
+		nvme_status_to_string(status, false));
+	return -EIO;
+}
+
+/* Doorbell buffers pay where a doorbell is an exit from a virtual machine or a message; where it
+ * is memory that the other side polls, a store to it is as cheap as one to the buffer. */
+static bool
+wants_dbbuf(const struct nvme_ctrlr *c)
+{
+	bool offered = rte_le_to_cpu_16(c->id.oacs) & NVME_CTRL_OACS_DBBUF_CFG;
+
+	if (!offered || c->use_dbbuf == NVME_DBBUF_OFF)
+		return false;
+	return c->use_dbbuf == NVME_DBBUF_ON || !c->vfio->regions[0].shmem;
+}
+
+static int
+dbbuf_config(struct nvme_ctrlr *c)
+{
+	if (c->shadow == NULL)
+		return 0;
+	memset(c->shadow, 0, 2 * (size_t)c->page_size);
+	c->admin.cmd.sqe = (struct nvme_sqe){
+		.opcode = nvme_admin_dbbuf,
+		.dptr[0] = rte_cpu_to_le_64(c->shadow_iova),
+		.dptr[1] = rte_cpu_to_le_64(c->shadow_iova + c->page_size),
+	};
+	return nvme_admin_start(c, c->admin_ms);
+}
+
+static int
+alloc_dbbuf(struct nvme_ctrlr *c)
+{
+	uint64_t iova;
+
+	if (!wants_dbbuf(c) || c->shadow != NULL)
+		return 0;
+	c->shadow = plx_mem_alloc(2 * (size_t)c->page_size, c->page_size, c->vfio->numa_node);
+	if (c->shadow == NULL)
+		return -ENOMEM;
+	iova = plx_mem_iova(c->vfio->domain, c->shadow, 2 * (size_t)c->page_size);
+	if (iova == PLX_BAD_IOVA) { /* not in the arena: doorbells work without */
+		plx_mem_free(c->shadow);
+		c->shadow = NULL;
+		return 0;
+	}
+	c->event = c->shadow + c->page_size / sizeof(uint32_t);
+	c->shadow_iova = iova;
+	return 0;
+}
+
+/* From a disabled controller to one whose I/O queues can be created; attach and reset. */
+int
+nvme_ctrlr_bring_up(struct nvme_ctrlr *c)
+{
+	const uint32_t want = (c->want_queues - 1u) | (c->want_queues - 1u) << 16;
+
+	PLX_PT_BEGIN(&c->up);
+	PLX_PT_CALL(&c->up, c->up_rc, nvme_enable(c), nvme_enable(c));
+	NVME_OR_RETURN(&c->up, c->up_rc);
+	PLX_PT_CALL(&c->up, c->up_rc, nvme_admin_ident(c, NVME_IDENTIFY_CNS_CTRL, 0),
+		nvme_admin_wait(c));
+	c->up_rc = admin_ok(c, c->up_rc, "identify controller");
+	if (c->up_rc == 0 && c->state != NVME_ATTACHING)
+		c->up_rc = same_identity(c, (struct nvme_id_ctrl *)c->buf);
+	NVME_OR_RETURN(&c->up, c->up_rc);
+	memcpy(&c->id, c->buf, sizeof(c->id));
+	take_identify(c);
+	PLX_PT_CALL(&c->up, c->up_rc, nvme_admin_set_feature(c, NVME_FEAT_FID_NUM_QUEUES, want),
+		nvme_admin_wait(c));
+	c->up_rc = admin_ok(c, c->up_rc, "setting the number of queues");
+	NVME_OR_RETURN(&c->up, c->up_rc);
+	if (c->state == NVME_ATTACHING) {
+		uint32_t got = (uint32_t)c->admin.cmd.result;
+
+		c->max_queues =
+			(uint16_t)RTE_MIN(c->want_queues, RTE_MIN(got & 0xffff, got >> 16) + 1);
+		c->up_rc = alloc_dbbuf(c);
+		NVME_OR_RETURN(&c->up, c->up_rc);
+	}
+	c->admin.cmd.status = 0;
+	PLX_PT_CALL(&c->up, c->up_rc, dbbuf_config(c), nvme_admin_wait(c));
+	NVME_OR_RETURN(&c->up, c->up_rc);
+	c->dbbuf_on = c->shadow != NULL && c->admin.cmd.status == 0;
+	/* events: what the controller offers of health, namespaces and firmware */
+	PLX_PT_CALL(&c->up, c->up_rc,
+		nvme_admin_set_feature(c, NVME_FEAT_FID_ASYNC_EVENT,
+			0xff | (rte_le_to_cpu_32(c->id.oaes) & 0x300)),
+		nvme_admin_wait(c));
+	NVME_OR_RETURN(&c->up, c->up_rc);
+	nvme_admin_arm_aer(c);
+	PLX_PT_END(&c->up);
+}
+
+/* ---- namespaces ---- */
+
+static void
+take_ns_list(struct nvme_ctrlr *c, bool list)
+{
+	const struct nvme_ns_list *l = (const struct nvme_ns_list *)c->buf;
+	uint32_t i;
+
+	for (i = 0; i < RTE_DIM(c->nsids); i++) {
+		if (list)
+			c->nsids[i] = rte_le_to_cpu_32(l->ns[i]);
+		else /* before NVMe 1.1 there is no list: all up to NN are there */
+			c->nsids[i] = i < rte_le_to_cpu_32(c->id.nn) ? i + 1 : 0;
+	}
+}
+
+static struct nvme_ns *
+find_ns(const struct nvme_ctrlr *c, uint32_t nsid)
+{
+	struct nvme_ns *ns;
+
+	for (ns = c->ns; ns != NULL && ns->nsid != nsid; ns = ns->next)
+		;
+	return ns;
+}
+
+static void
+drop_missing(struct nvme_ctrlr *c)
+{
+	struct nvme_ns *ns;
+	uint32_t i;
+
+	for (ns = c->ns; ns != NULL; ns = ns->next) {
+		for (i = 0; i < RTE_DIM(c->nsids) && c->nsids[i] != 0; i++)
+			if (c->nsids[i] == ns->nsid)
+				break;
+		if (i == RTE_DIM(c->nsids) || c->nsids[i] == 0)
+			nvme_ns_gone(ns);
+	}
+}
+
+static void
+take_ns(struct nvme_ctrlr *c, uint32_t nsid)
+{
+	const struct nvme_id_ns *id = (const struct nvme_id_ns *)c->buf;
+	struct nvme_ns *ns = find_ns(c, nsid);
+
+	if (ns != NULL)
+		nvme_ns_refresh(ns, id);
+	else
+		nvme_ns_add(c, nsid, id); /* one that can't be used is said and left out */
+}
+
+/* Take what is there: new namespaces, other sizes, and those that went. */
+int
+nvme_ctrlr_scan(struct nvme_ctrlr *c)
+{
+	PLX_PT_BEGIN(&c->up);
+	PLX_PT_CALL(&c->up, c->up_rc, nvme_admin_ident(c, NVME_IDENTIFY_CNS_NS_ACTIVE_LIST, 0),
+		nvme_admin_wait(c));
+	NVME_OR_RETURN(&c->up, c->up_rc);
+	take_ns_list(c, c->admin.cmd.status == 0);
+	drop_missing(c);
+	for (c->i = 0; c->i < RTE_DIM(c->nsids) && c->nsids[c->i] != 0; c->i++) {
+		PLX_PT_CALL(&c->up, c->up_rc,
+			nvme_admin_ident(c, NVME_IDENTIFY_CNS_NS, c->nsids[c->i]),
+			nvme_admin_wait(c));
+		NVME_OR_RETURN(&c->up, c->up_rc);
+		if (c->admin.cmd.status == 0)
+			take_ns(c, c->nsids[c->i]);
+	}
+	PLX_PT_END(&c->up);
+}

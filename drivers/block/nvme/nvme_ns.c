@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Namespaces as block devices: what they are, and the class's control operations. Each is a
+ * state machine that has the controller's admin queue for itself while it runs (c->owner).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+
+#include "plx_log.h"
+
+#include "nvme_priv.h"
+
+PLX_LOG_USE(nvme);
+
+#define DRAIN_MS 5000
+
+/* ---- what a namespace is ---- */
+
+static void
+copy_text(char *dst, size_t size, const char *src, size_t len)
+{
+	size_t i;
+
+	while (len > 0 && (src[len - 1] == ' ' || src[len - 1] == '\0'))
+		len--;
+	len = RTE_MIN(len, size - 1);
+	for (i = 0; i < len; i++)
+		dst[i] = src[i] >= 0x20 && src[i] < 0x7f ? src[i] : '?';
+	dst[len] = '\0';
+}
+
+static uint32_t
+caps(const struct nvme_ctrlr *c)
+{
+	uint16_t oncs = rte_le_to_cpu_16(c->id.oncs);
+	uint32_t caps = PLX_BLK_CAP_FUA | PLX_BLK_CAP_NVME;
+
+	caps |= c->id.vwc & 1 ? PLX_BLK_CAP_FLUSH : 0;
+	caps |= oncs & NVME_CTRL_ONCS_COMPARE ? PLX_BLK_CAP_COMPARE : 0;
+	caps |= oncs & NVME_CTRL_ONCS_DSM ? PLX_BLK_CAP_DISCARD : 0;
+	caps |= oncs & NVME_CTRL_ONCS_WRITE_ZEROES ? PLX_BLK_CAP_WRITE_ZEROES : 0;
+	caps |= oncs & NVME_CTRL_ONCS_VERIFY ? PLX_BLK_CAP_VERIFY : 0;
+	caps |= c->sgl && !c->sgl_dword ? PLX_BLK_CAP_SGL : 0;
+	return caps;
+}
+
+static void
+fill_info(struct nvme_ns *ns, const struct nvme_id_ns *id)
+{
+	const struct nvme_ctrlr *c = ns->c;
+	struct plx_blk_info *info = &ns->blk.info;
+	uint32_t bs = 1u << ns->lba_shift;
+
+	copy_text(info->model, sizeof(info->model), c->id.mn, sizeof(c->id.mn));
+	copy_text(info->serial, sizeof(info->serial), c->id.sn, sizeof(c->id.sn));
+	copy_text(info->firmware, sizeof(info->firmware), c->id.fr, sizeof(c->id.fr));
+	strcpy(info->driver, "nvme");
+	memcpy(info->nguid, id->nguid, sizeof(info->nguid));
+	info->nblocks = rte_le_to_cpu_64(id->nsze);
+	info->block_size = bs;
+	info->phys_block_size = bs;
+	if (id->nsfeat & 0x10) /* NPWG holds */
+		info->phys_block_size = bs * (rte_le_to_cpu_16(id->npwg) + 1u);
+	if (!rte_is_power_of_2(info->phys_block_size))
+		info->phys_block_size = bs;
+	info->caps = caps(c);
+	if (id->nsattr & 1)
+		info->caps |= PLX_BLK_CAP_RDONLY;
+	info->max_nblk = RTE_MIN(c->max_xfer >> ns->lba_shift, 65536u);
+	info->max_segs = c->page_size / sizeof(struct nvme_sgl);
+	info->boundary_nblk = rte_le_to_cpu_16(id->noiob);
+	info->atomic_nblk =
+		(id->nsfeat & 2 ? rte_le_to_cpu_16(id->nawupf) : rte_le_to_cpu_16(c->id.awupf)) +
+		1u;
+	info->max_zeroes_nblk = RTE_MIN(65536u, info->max_nblk);
+	info->max_discard_nblk = UINT32_MAX;
+	info->max_queues = c->max_queues;
+	info->max_depth = (uint16_t)RTE_MIN(c->max_entries - 1, NVME_MAX_DEPTH);
+	info->numa_node = (int16_t)c->vfio->numa_node;
+}
+
+static int
+check_ns(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id)
+{
+	uint32_t f = (id->flbas & 0xf) | (id->flbas & 0x60) >> 1;
+	const struct nvme_lbaf *lbaf = &id->lbaf[RTE_MIN(f, (uint32_t)RTE_DIM(id->lbaf) - 1)];
+
+	if (id->nsze == 0)
+		return -ENOENT; /* inactive */
+	if (lbaf->ds < 9 || lbaf->ds > 16 || (1u << lbaf->ds) > c->max_xfer) {
+		PLX_LOG(WARNING, "nvme: %s: namespace %u is left out: blocks of 2^%u bytes",
+			c->name, nsid, lbaf->ds);
+		return -ENOTSUP;
+	}
+	if (lbaf->ms != 0) {
+		PLX_LOG(WARNING,
+			"nvme: %s: namespace %u is left out: its format has %u bytes of "
+			"metadata a block; format it without",
+			c->name, nsid, rte_le_to_cpu_16(lbaf->ms));
+		return -ENOTSUP;
+	}
+	return lbaf->ds;
+}
+
+/* ---- the state machines of the class's operations ---- */
+
+/* What is parked or running goes on at the controller; a dead one has ended everything. */
+static bool
+may_run(const struct nvme_ns *ns)
+{
+	const struct nvme_ctrlr *c = ns->c;
+
+	if (c->state == NVME_DEAD)
+		return true;
+	return c->state == NVME_RUNNING && !c->reset_wanted && c->owner == NULL && !c->watching;
+}
+
+static struct nvme_qpair *
+queue(struct nvme_ns *ns, uint16_t i)
+{
+	return (struct nvme_qpair *)ns->blk.queues[i];
+}
+
+static int
+start_step(struct nvme_ns *ns)
+{
+	struct nvme_ctrlr *c = ns->c;
+
+	PLX_PT_BEGIN(&ns->pt);
+	PLX_PT_WAIT(&ns->pt, may_run(ns));
+	if (c->state == NVME_DEAD)
+		PLX_PT_RETURN(&ns->pt, -ENODEV);
+	c->owner = ns;
+	PLX_PT_CALL(&ns->pt, ns->rc, plx_mem_domain_sync(c->vfio->domain),
+		plx_mem_domain_sync(c->vfio->domain));
+	for (ns->i = 0; ns->rc == 0 && ns->i < ns->blk.info.nb_queues; ns->i++)
+		if (!queue(ns, ns->i)->created)
+			PLX_PT_CALL(&ns->pt, ns->rc, nvme_queue_create(queue(ns, ns->i)),
+				nvme_queue_create(queue(ns, ns->i)));
+	c->owner = NULL;
+	PLX_PT_RETURN(&ns->pt, ns->rc);
+	PLX_PT_END(&ns->pt);
+}
+
+static uint32_t
+drain_all(struct nvme_ns *ns)
+{
+	uint32_t left = 0;
+	uint16_t i;
+
+	for (i = 0; i < ns->blk.info.nb_queues; i++)
+		if (queue(ns, i) != NULL && queue(ns, i)->created)
+			left += nvme_queue_drain(queue(ns, i));
+	return left;
+}
+
+/* The class took the queues over. What the device still has, it gets 5 s to finish. */
+static int
+stop_step(struct nvme_ns *ns)
+{
+	struct nvme_ctrlr *c = ns->c;
+
+	PLX_PT_BEGIN(&ns->pt);
+	PLX_PT_WAIT(&ns->pt, may_run(ns));
+	if (c->state == NVME_DEAD)
+		PLX_PT_RETURN(&ns->pt, -ENODEV);
+	c->owner = ns;
+	ns->until = plx_deadline_in(DRAIN_MS);
+	PLX_PT_WAIT(&ns->pt,
+		drain_all(ns) == 0 || plx_deadline_past(ns->until) || c->state == NVME_DEAD);
+	for (ns->i = 0; ns->i < ns->blk.info.nb_queues && c->state != NVME_DEAD; ns->i++) {
+		PLX_PT_CALL(&ns->pt, ns->rc, nvme_queue_delete(queue(ns, ns->i)),
+			nvme_queue_delete(queue(ns, ns->i)));
+		if (ns->rc != 0)
+			break;
+		/* deleting made the device complete the rest as aborted, or drop it */
+		nvme_queue_drain(queue(ns, ns->i));
+		nvme_queue_cancel(queue(ns, ns->i), -ECANCELED, 0);
+	}
+	c->owner = NULL;
+	if (c->state == NVME_DEAD)
+		PLX_PT_RETURN(&ns->pt, -ENODEV);
+	if (ns->rc != 0) /* it would not let go of a queue: only disabling helps */
+		nvme_ctrlr_want_reset(c);
+	if (ns->rc == 0)
+		PLX_PT_RETURN(&ns->pt, 0);
+	for (ns->i = 0; ns->i < ns->blk.info.nb_queues; ns->i++)
+		queue(ns, ns->i)->drop = true;
+	PLX_PT_WAIT(&ns->pt, c->reset_rc != -EINPROGRESS);
+	PLX_PT_RETURN(&ns->pt, -ETIMEDOUT);
+	PLX_PT_END(&ns->pt);
+}
+
+static int
+reset_step(struct nvme_ns *ns)
+{
+	struct nvme_ctrlr *c = ns->c;
+
+	PLX_PT_BEGIN(&ns->pt);
+	PLX_PT_WAIT(&ns->pt, may_run(ns) || c->reset_wanted);
+	if (c->state == NVME_DEAD)
+		PLX_PT_RETURN(&ns->pt, -ENODEV);
+	nvme_ctrlr_want_reset(c);
+	PLX_PT_WAIT(&ns->pt, c->reset_rc != -EINPROGRESS);
+	PLX_PT_RETURN(&ns->pt, c->reset_rc);
+	PLX_PT_END(&ns->pt);
+}
+
+static int
+admin_step(struct nvme_ns *ns)
+{
+	struct nvme_ctrlr *c = ns->c;
+
+	PLX_PT_BEGIN(&ns->pt);
+	PLX_PT_WAIT(&ns->pt, may_run(ns));
+	if (c->state == NVME_DEAD)
+		PLX_PT_RETURN(&ns->pt, -ENODEV);
+	c->owner = ns;
+	ns->rc = nvme_pass_prepare(c, ns->cmd);
+	if (ns->rc == 0)
+		PLX_PT_CALL(&ns->pt, ns->rc, plx_mem_domain_sync(c->vfio->domain),
+			plx_mem_domain_sync(c->vfio->domain));
+	if (ns->rc == 0)
+		PLX_PT_CALL(&ns->pt, ns->rc, nvme_pass_start(c, ns->cmd), nvme_admin_wait(c));
+	nvme_pass_end(c, ns->cmd, ns->rc);
+	c->owner = NULL;
+	if (ns->rc == -ETIMEDOUT)
+		nvme_ctrlr_want_reset(c);
+	PLX_PT_RETURN(&ns->pt, ns->rc);
+	PLX_PT_END(&ns->pt);
+}
+
+static int
+run(struct nvme_ns *ns, int (*step)(struct nvme_ns *))
+{
+	ns->pt = (struct plx_pt){0};
+	ns->step = step;
+	return step(ns);
+}
+
+static int
+ns_start(struct plx_blk *blk)
+{
+	return run(blk->priv, start_step);
+}
+
+static int
+ns_stop(struct plx_blk *blk)
+{
+	return run(blk->priv, stop_step);
+}
+
+static int
+ns_reset(struct plx_blk *blk)
+{
+	return run(blk->priv, reset_step);
+}
+
+static int
+ns_admin(struct plx_blk *blk, struct plx_nvme_cmd *cmd)
+{
+	struct nvme_ns *ns = blk->priv;
+
+	ns->cmd = cmd;
+	return run(ns, admin_step);
+}
+
+static int
+ns_op_poll(struct plx_blk *blk)
+{
+	struct nvme_ns *ns = blk->priv;
+
+	return ns->step(ns);
+}
+
+static int
+ns_queue_setup(
+	struct plx_blk *blk, uint16_t qid, const struct plx_blkq_conf *conf, struct plx_drvq **dq)
+{
+	return nvme_queue_alloc(blk->priv, qid, conf, dq);
+}
+
+static void
+ns_queue_release(struct plx_blk *blk, struct plx_drvq *dq)
+{
+	nvme_queue_free((struct nvme_qpair *)dq);
+}
+
+static const struct plx_blk_ops ns_ops = {
+	.queue_setup = ns_queue_setup,
+	.queue_release = ns_queue_release,
+	.start = ns_start,
+	.stop = ns_stop,
+	.reset = ns_reset,
+	.op_poll = ns_op_poll,
+	.nvme_admin = ns_admin,
+};
+
+/* ---- coming and going ---- */
+
+/* @return 0, or why the namespace is left out */
+int
+nvme_ns_add(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id)
+{
+	int shift = check_ns(c, nsid, id), rc;
+	struct nvme_ns *ns, **at;
+
+	if (shift < 0)
+		return shift;
+	ns = calloc(1, sizeof(*ns));
+	if (ns == NULL)
+		return -ENOMEM;
+	ns->c = c;
+	ns->nsid = nsid;
+	ns->lba_shift = (uint8_t)shift;
+	fill_info(ns, id);
+	snprintf(ns->blk.info.name, sizeof(ns->blk.info.name), "%s/n%u", c->name, nsid);
+	ns->blk.ops = &ns_ops;
+	ns->blk.priv = ns;
+	ns->blk.dev = c->dev;
+	rc = plx_blk_register(&ns->blk);
+	if (rc != 0) {
+		free(ns);
+		return rc;
+	}
+	for (at = &c->ns; *at != NULL; at = &(*at)->next)
+		;
+	*at = ns;
+	return 0;
+}
+
+/* A namespace that was there before: its size may have changed. */
+void
+nvme_ns_refresh(struct nvme_ns *ns, const struct nvme_id_ns *id)
+{
+	uint64_t nblocks = rte_le_to_cpu_64(id->nsze);
+
+	if (ns->blk.info.state == PLX_BLK_REMOVED)
+		return;
+	if (check_ns(ns->c, ns->nsid, id) != ns->lba_shift) {
+		PLX_LOG(ERR, "nvme: %s: namespace %u has another format now: it is taken off",
+			ns->c->name, ns->nsid);
+		nvme_ns_gone(ns);
+	} else if (nblocks != ns->blk.info.nblocks) {
+		plx_blk_resized(&ns->blk, nblocks);
+	}
+}
+
+/* It was detached from the controller: requests end, with the device's status or -ENODEV. */
+void
+nvme_ns_gone(struct nvme_ns *ns)
+{
+	uint16_t i;
+
+	if (ns->blk.info.state == PLX_BLK_REMOVED)
+		return;
+	plx_blk_removed(&ns->blk);
+	for (i = 0; i < ns->blk.info.nb_queues; i++) {
+		struct nvme_qpair *q = queue(ns, i);
+
+		if (q == NULL || !q->dq.taken)
+			continue;
+		nvme_queue_drain(q);
+		nvme_queue_cancel(q, -ENODEV, PLX_IO_MAYBE_DMA);
+	}
+}
+
+void
+nvme_ns_free(struct nvme_ns *ns)
+{
+	plx_blk_unregister(&ns->blk);
+	free(ns);
+}

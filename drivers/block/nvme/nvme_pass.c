@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Admin commands of the application: data of any memory goes through a buffer of the arena, as
+ * these are few and the device must never reach what it was not given.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+
+#include "nvme_priv.h"
+
+#define PASS_MAX (1u << 20)
+
+int
+nvme_pass_prepare(struct nvme_ctrlr *c, const struct plx_nvme_cmd *cmd)
+{
+	size_t pages = (cmd->data_len + (size_t)c->page_size - 1) / c->page_size;
+
+	if (cmd->data_len > RTE_MIN(PASS_MAX, c->max_xfer))
+		return -EINVAL;
+	if (cmd->data_len == 0)
+		return 0;
+	/* the page in front holds the PRP list */
+	c->big = plx_mem_alloc((pages + 1) * c->page_size, c->page_size, c->vfio->numa_node);
+	if (c->big == NULL)
+		return -ENOMEM;
+	if (cmd->to_device)
+		memcpy(c->big + c->page_size, cmd->data, cmd->data_len);
+	return 0;
+}
+
+/* Admin commands over PCIe take PRPs only (NVMe Base 2.0, 4.1). */
+static int
+map(struct nvme_ctrlr *c, struct nvme_sqe *sqe, size_t len)
+{
+	uint64_t page = c->page_size, *list = (uint64_t *)c->big, iova;
+	size_t pages = (len + page - 1) / page, i;
+
+	iova = plx_mem_iova(c->vfio->domain, c->big, (pages + 1) * page);
+	if (iova == PLX_BAD_IOVA)
+		return -ENOMEM;
+	sqe->dptr[0] = rte_cpu_to_le_64(iova + page);
+	if (pages == 2)
+		sqe->dptr[1] = rte_cpu_to_le_64(iova + 2 * page);
+	if (pages <= 2)
+		return 0;
+	for (i = 1; i < pages; i++)
+		list[i - 1] = rte_cpu_to_le_64(iova + (i + 1) * page);
+	sqe->dptr[1] = rte_cpu_to_le_64(iova);
+	return 0;
+}
+
+int
+nvme_pass_start(struct nvme_ctrlr *c, const struct plx_nvme_cmd *cmd)
+{
+	struct nvme_sqe *sqe = &c->admin.cmd.sqe;
+	int rc = 0;
+
+	memcpy(sqe, cmd->cdw, sizeof(*sqe));
+	sqe->flags &= 3;
+	sqe->mptr = sqe->dptr[0] = sqe->dptr[1] = 0;
+	if (sqe->opcode == nvme_admin_create_cq || sqe->opcode == nvme_admin_create_sq ||
+		sqe->opcode == nvme_admin_delete_cq || sqe->opcode == nvme_admin_delete_sq ||
+		sqe->opcode == nvme_admin_async_event || sqe->opcode == nvme_admin_dbbuf)
+		return -EINVAL; /* queues, events and doorbells are the driver's */
+	if (sqe->opcode == nvme_admin_set_features &&
+		(rte_le_to_cpu_32(sqe->cdw10) & 0xff) == NVME_FEAT_FID_NUM_QUEUES)
+		return -EINVAL;
+	if (cmd->data_len != 0)
+		rc = map(c, sqe, cmd->data_len);
+	return rc != 0 ? rc : nvme_admin_start(c, RTE_MAX(c->admin_ms, NVME_PASS_MS));
+}
+
+void
+nvme_pass_end(struct nvme_ctrlr *c, struct plx_nvme_cmd *cmd, int rc)
+{
+	if (rc == 0) {
+		cmd->status = c->admin.cmd.status;
+		cmd->result = c->admin.cmd.result;
+		if (c->big != NULL && !cmd->to_device)
+			memcpy(cmd->data, c->big + c->page_size, cmd->data_len);
+	}
+	/* one that was not answered may still be at it: the reset that follows ends that */
+	if (rc == -ETIMEDOUT || rc == -ENODEV)
+		nvme_quarantine(c, c->big);
+	else
+		plx_mem_free(c->big);
+	c->big = NULL;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef NVME_PRIV_H
+#define NVME_PRIV_H
+/*
+ * The NVMe driver's parts:
+ *
+ *	nvme_qpair.c  the fast path: submit and poll of an I/O queue pair
+ *	nvme_data.c   data pointers: PRP lists and SGLs
+ *	nvme_queue.c  I/O queue pairs as objects: allocate, create, delete, cancel, replay
+ *	nvme_admin.c  the admin queue and asynchronous events
+ *	nvme_regs.c   registers: access, enable, disable
+ *	nvme_ctrlr.c  the controller: identify, features, namespaces there are
+ *	nvme_dev.c    the attachment: attach, watch, reset, detach
+ *	nvme_ns.c     namespaces as block devices
+ *	nvme_pass.c   admin commands of the application
+ *	nvme_status.c statuses to errno
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <nvme/util.h>
+
+#include "nvme_spec.h"
+#include "plx_blk_drv.h"
+#include "plx_ctrl.h"
+#include "plx_mem.h"
+#include "plx_probe_drv.h"
+#include "plx_pt.h"
+#include "plx_vfio.h"
+
+#define NVME_ADMIN_DEPTH 32
+#define NVME_MAX_DEPTH 4095      /* 12 bits of a command id; the other 4 are its generation */
+#define NVME_MAX_XFER (4u << 20) /* bytes a command, where the controller sets no limit */
+#define NVME_SLOT_BYTES 512      /* a tracker's own list memory: 64 PRPs or 32 SGL descriptors */
+#define NVME_POOL_PAGES 16       /* pages for longer lists, shared by a queue's trackers */
+#define NVME_RETRIES 4
+#define NVME_BOUNCE 65536 /* bytes of a bounce buffer; a queue has a few */
+#define NVME_NB_AER 4
+#define NVME_PASS_MS 60000u /* bound of an admin command of the application */
+#define NVME_TICK_MS 500    /* the watch looks at the controller, and commands age */
+
+struct nvme_ctrlr;
+
+enum nvme_trk_flag {
+	NVME_TRK_CHILD = PLX_IO_CHILD, /* resolve through the class */
+	NVME_TRK_RESULT = 1 << 8,      /* the completion's result matters */
+	NVME_TRK_POOL = 1 << 9,        /* holds pool pages */
+};
+
+/* One command in flight. Private memory: the device never sees it. */
+struct nvme_tracker {
+	struct plx_blk_req *req; /* NULL: free */
+	uint16_t cid;            /* as sent: generation in the high bits */
+	uint16_t epoch;          /* when it was sent, in ticks */
+	uint16_t flags;          /* enum nvme_trk_flag: completion takes the long way */
+	uint8_t retries;
+	uint8_t npool;
+};
+
+/* How the submission doorbell is rung. */
+enum nvme_ring { NVME_RING_MMIO, NVME_RING_SHADOW, NVME_RING_POST };
+
+/* An I/O queue pair. */
+struct nvme_qpair {
+	struct plx_drvq dq;
+
+	/* submit */
+	struct nvme_sqe *sq __rte_cache_aligned;
+	volatile uint32_t *sq_db;
+	struct nvme_tracker *trk;
+	uint16_t *free; /* stack of tracker indexes */
+	const struct plx_mem_domain *dom;
+	uint64_t opc_nsid;  /* nsid << 32 */
+	uint32_t page_mask; /* controller page size - 1 */
+	uint16_t sq_tail, sq_last;
+	uint16_t nfree;
+	uint16_t sq_rung; /* tail the device knows */
+	uint16_t epoch;
+	uint8_t lba_shift;
+	uint8_t ring; /* enum nvme_ring */
+
+	/* poll */
+	struct nvme_cqe *cq __rte_cache_aligned;
+	volatile uint32_t *cq_db;
+	struct nvme_ctrlr *c;
+	uint32_t phase; /* 0 or 1 << 16 */
+	uint16_t cq_head, cq_size;
+	uint16_t cq_unrung, cq_lazy; /* entries consumed since the doorbell; ring from here on */
+	uint16_t idx_mask;           /* of a command id */
+	uint16_t depth;
+	bool stuck; /* a command is older than the time-out */
+
+	/* data pointers */
+	uint8_t *slots; /* NVME_SLOT_BYTES a tracker */
+	uint64_t slots_iova;
+	uint8_t *pool; /* NVME_POOL_PAGES pages */
+	uint64_t pool_iova;
+	uint8_t pool_free[NVME_POOL_PAGES]; /* stack of page numbers */
+	uint8_t npool;
+	uint8_t (*pool_of)[NVME_POOL_PAGES]; /* pages a tracker holds */
+	bool sgl, sgl_dword;                 /* the controller takes SGLs; dword aligned only */
+
+	/* control */
+	uint64_t sq_iova, cq_iova;
+	volatile uint32_t *sq_shadow, *sq_event, *cq_shadow, *cq_event;
+	uint16_t qid, sq_size;
+	bool created;
+	bool lost_memory; /* the device may still reach its memory */
+	bool drop;        /* at a reset: cancel what is in flight, don't create it again */
+	struct nvme_ns *ns;
+	struct nvme_qpair *next; /* in its controller */
+};
+
+/* The command the control plane waits for, one at a time. */
+struct nvme_admin_cmd {
+	struct nvme_sqe sqe;
+	bool busy;
+	uint16_t cid;
+	uint16_t status; /* without phase */
+	uint64_t result;
+	struct plx_deadline until;
+};
+
+struct nvme_admin {
+	struct nvme_sqe *sq;
+	struct nvme_cqe *cq;
+	uint64_t sq_iova, cq_iova;
+	uint16_t tail, head;
+	uint32_t phase;
+	struct nvme_admin_cmd cmd;
+	uint8_t nb_aer; /* outstanding */
+	bool ready;
+	uint64_t bad; /* completions that made no sense */
+};
+
+/* A namespace: one block device. */
+struct nvme_ns {
+	struct plx_blk blk;
+	struct nvme_ctrlr *c;
+	struct nvme_ns *next;
+	uint32_t nsid;
+	uint8_t lba_shift;
+	/* the operation under way */
+	struct plx_pt pt;
+	int (*step)(struct nvme_ns *ns);
+	int rc;
+	uint16_t i;
+	struct plx_deadline until;
+	struct plx_nvme_cmd *cmd;
+};
+
+/* Memory that the device may reach until the transport is closed. */
+struct nvme_kept {
+	struct nvme_kept *next;
+	void *mem;
+};
+
+/* Shadow doorbells: where a doorbell costs something, or as told. */
+enum nvme_dbbuf { NVME_DBBUF_AUTO, NVME_DBBUF_ON, NVME_DBBUF_OFF };
+
+enum nvme_ctrlr_state { NVME_ATTACHING, NVME_RUNNING, NVME_RESETTING, NVME_DETACHING, NVME_DEAD };
+
+struct nvme_ctrlr {
+	struct plx_dev *dev;
+	struct plx_vfio_dev *vfio;
+	const char *name;
+	enum nvme_ctrlr_state state;
+	uint16_t epoch;    /* ticks; read by queue owners */
+	uint16_t io_limit; /* ticks a command may take, 0: no limit */
+
+	/* registers */
+	uint8_t *regs; /* mapped, or NULL: by message */
+	uint64_t cap, reg;
+	uint32_t cc, csts, vs;
+	uint32_t page_size;
+	uint32_t db_stride; /* bytes */
+	uint32_t ready_ms;
+	uint32_t admin_ms; /* bound of an admin command */
+
+	/* state machines */
+	struct plx_pt pt, up, sub, sub2, io; /* each is called by those before it */
+	int rc, up_rc, sub_rc, sub2_rc, io_rc;
+	struct plx_deadline until, pause, tick;
+	uint32_t i;
+	struct nvme_ns *owner; /* whose operation has the admin queue */
+	struct nvme_qpair *q;  /* being created by a reset */
+	int reset_rc;          /* of the last reset; -EINPROGRESS until it ended */
+	bool reset_wanted;
+	bool watching; /* the watch has the admin queue and the registers */
+	bool rescan;   /* namespaces changed */
+	uint8_t log;   /* the log page of an event, to be read so that the next one comes */
+	struct nvme_kept *quarantine;
+
+	/* the register access under way */
+	struct {
+		uint64_t value;
+		uint32_t off, len;
+		bool write, begun;
+	} io_reg;
+
+	struct nvme_admin admin;
+	uint8_t *buf; /* one page for identify and the like */
+	uint64_t buf_iova;
+	uint8_t *big; /* PRP list and data of an admin passthrough */
+
+	/* from identify */
+	struct nvme_id_ctrl id;
+	uint32_t max_xfer; /* bytes */
+	bool sgl, sgl_dword, dbbuf_on;
+	uint32_t *shadow, *event; /* doorbell buffers, a page each */
+	uint64_t shadow_iova;
+	uint16_t max_queues, max_entries;
+	uint16_t want_queues;
+	enum nvme_dbbuf use_dbbuf;
+	bool no_sgl;
+
+	struct nvme_ns *ns;
+	struct nvme_qpair *queues;
+	uint64_t qid_used[8]; /* bit set of I/O queue ids, 1-based, up to 511 */
+	uint32_t nsids[1024]; /* active list, while attaching */
+};
+
+/* nvme_qpair.c */
+uint16_t nvme_qpair_submit(struct plx_blkq *bq, struct plx_blk_req *const *reqs, uint16_t n);
+uint16_t nvme_qpair_poll(struct plx_blkq *bq, struct plx_blk_req **reqs, uint16_t n);
+int nvme_qpair_issue(struct plx_drvq *dq, struct plx_blk_req *req);
+uint16_t nvme_qpair_reap(struct nvme_qpair *q, struct plx_blk_req **reqs, uint16_t n);
+void nvme_qpair_ring(struct nvme_qpair *q);
+
+/* nvme_data.c */
+int nvme_data_map(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
+	const struct plx_seg *segs, uint32_t nseg, size_t len);
+void nvme_data_free(struct nvme_qpair *q, struct nvme_tracker *t);
+size_t nvme_data_direct(struct plx_drvq *dq, const struct plx_seg *segs, uint32_t nseg, size_t max);
+
+/* nvme_queue.c */
+int nvme_queue_alloc(
+	struct nvme_ns *ns, uint16_t qid, const struct plx_blkq_conf *conf, struct plx_drvq **dq);
+void nvme_queue_free(struct nvme_qpair *q);
+int nvme_queue_create(struct nvme_qpair *q);
+int nvme_queue_delete(struct nvme_qpair *q);
+uint32_t nvme_queue_drain(struct nvme_qpair *q);
+void nvme_queue_cancel(struct nvme_qpair *q, int status, uint8_t flags);
+void nvme_queue_replay(struct nvme_qpair *q);
+
+/* nvme_admin.c */
+int nvme_admin_alloc(struct nvme_ctrlr *c);
+int nvme_admin_map(struct nvme_ctrlr *c);
+void nvme_admin_free(struct nvme_ctrlr *c);
+void nvme_admin_reset(struct nvme_ctrlr *c);
+int nvme_admin_start(struct nvme_ctrlr *c, uint32_t timeout_ms);
+int nvme_admin_wait(struct nvme_ctrlr *c);
+int nvme_admin_poll(struct nvme_ctrlr *c);
+int nvme_admin_ident(struct nvme_ctrlr *c, uint8_t cns, uint32_t nsid);
+int nvme_admin_log(struct nvme_ctrlr *c, uint8_t lid);
+int nvme_admin_set_feature(struct nvme_ctrlr *c, uint8_t fid, uint32_t value);
+void nvme_admin_arm_aer(struct nvme_ctrlr *c);
+
+/* nvme_regs.c: state machines all but the last; use the macros below */
+int nvme_reg_read(struct nvme_ctrlr *c, uint32_t off, uint32_t len);
+int nvme_reg_write(struct nvme_ctrlr *c, uint32_t off, uint64_t value, uint32_t len);
+int nvme_reg_step(struct nvme_ctrlr *c);
+int nvme_wait_csts(struct nvme_ctrlr *c, uint32_t mask, uint32_t want, const char *what);
+int nvme_disable(struct nvme_ctrlr *c);
+int nvme_enable(struct nvme_ctrlr *c);
+volatile uint32_t *nvme_ctrlr_db(struct nvme_ctrlr *c, uint32_t index);
+
+/* Register access inside a state machine; the value read is in c->reg. */
+#define NVME_READ(pt, rc, c, off, len) \
+	PLX_PT_CALL(pt, rc, nvme_reg_read(c, off, len), nvme_reg_step(c))
+#define NVME_WRITE(pt, rc, c, off, value, len) \
+	PLX_PT_CALL(pt, rc, nvme_reg_write(c, off, value, len), nvme_reg_step(c))
+#define NVME_OR_RETURN(pt, rc)                 \
+	do {                                   \
+		if ((rc) != 0)                 \
+			PLX_PT_RETURN(pt, rc); \
+	} while (0)
+
+/* nvme_ctrlr.c */
+int nvme_ctrlr_check_caps(struct nvme_ctrlr *c);
+int nvme_ctrlr_bring_up(struct nvme_ctrlr *c);
+int nvme_ctrlr_scan(struct nvme_ctrlr *c);
+
+/* nvme_dev.c */
+void nvme_quarantine(struct nvme_ctrlr *c, void *mem);
+void nvme_ctrlr_dead(struct nvme_ctrlr *c, int err);
+void nvme_ctrlr_want_reset(struct nvme_ctrlr *c);
+
+/* nvme_ns.c */
+int nvme_ns_add(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id);
+void nvme_ns_free(struct nvme_ns *ns);
+void nvme_ns_refresh(struct nvme_ns *ns, const struct nvme_id_ns *id);
+void nvme_ns_gone(struct nvme_ns *ns);
+
+/* nvme_pass.c */
+int nvme_pass_prepare(struct nvme_ctrlr *c, const struct plx_nvme_cmd *cmd);
+int nvme_pass_start(struct nvme_ctrlr *c, const struct plx_nvme_cmd *cmd);
+void nvme_pass_end(struct nvme_ctrlr *c, struct plx_nvme_cmd *cmd, int rc);
+
+/* nvme_status.c */
+int nvme_status_errno(uint16_t status);
+bool nvme_status_retry(uint16_t status);
+
+#endif

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The fast path: submit and poll of an I/O queue pair.
+ *
+ * Submit: a tracker from the private free list gives the command its id; one 64-byte entry is
+ * stored; one doorbell a burst. Poll: the phase bit by load-acquire, the id checked against the
+ * private trackers, the request handed out. Nothing that the device writes is trusted beyond
+ * that check.
+ *
+ * The SQ can't overrun: its entries are one more than the trackers, and a tracker is free only
+ * after its completion, by when its entry was fetched. The CQ can't either: it has room for all
+ * trackers beyond what q->cq_lazy lets go without a doorbell.
+ */
+#include <string.h>
+
+#include <rte_byteorder.h>
+#include <rte_io.h>
+#include <rte_prefetch.h>
+
+#include "nvme_priv.h"
+
+static const uint8_t opcode_of[PLX_OP_MAX] = {
+	[PLX_OP_READ] = nvme_cmd_read,
+	[PLX_OP_WRITE] = nvme_cmd_write,
+	[PLX_OP_FLUSH] = nvme_cmd_flush,
+	[PLX_OP_WRITE_ZEROES] = nvme_cmd_write_zeroes,
+	[PLX_OP_DISCARD] = nvme_cmd_dsm,
+	[PLX_OP_COMPARE] = nvme_cmd_compare,
+	[PLX_OP_VERIFY] = nvme_cmd_verify,
+};
+
+/* Dword 12 bits that request flags stand for. */
+#define CDW12_FUA (1u << 30)
+#define CDW12_DEAC (1u << 25)
+
+static __rte_always_inline void
+sq_advance(struct nvme_qpair *q)
+{
+	q->sq_tail = q->sq_tail == q->sq_last ? 0 : (uint16_t)(q->sq_tail + 1);
+}
+
+/* Arm a free tracker for req. The caller saw that one is free. */
+static __rte_always_inline struct nvme_tracker *
+tracker_get(struct nvme_qpair *q, struct plx_blk_req *req)
+{
+	struct nvme_tracker *t = &q->trk[q->free[--q->nfree]];
+
+	t->req = req;
+	t->cid = (uint16_t)(t->cid + NVME_MAX_DEPTH + 1);
+	t->epoch = q->epoch;
+	t->flags = req->flags & PLX_IO_CHILD;
+	t->retries = 0;
+	return t;
+}
+
+static __rte_always_inline void
+tracker_put(struct nvme_qpair *q, struct nvme_tracker *t, uint16_t idx)
+{
+	t->req = NULL;
+	q->free[q->nfree++] = idx;
+}
+
+/* Data of a range command: inline buffer or segments, by PRP or SGL. */
+static int
+map_data(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
+	const struct plx_blk_req *req)
+{
+	size_t len = (size_t)req->nblk << q->lba_shift;
+	struct plx_seg one = {.addr = req->buf, .len = len};
+
+	return nvme_data_map(
+		q, t, sqe, req->nseg != 0 ? req->segs : &one, req->nseg != 0 ? req->nseg : 1, len);
+}
+
+/* DSM takes its range from memory (NVM Command Set 1.0, 3.2.3): the tracker's own slot. */
+static void
+map_dsm(struct nvme_qpair *q, struct nvme_sqe *sqe, const struct plx_blk_req *req, uint32_t idx)
+{
+	struct nvme_dsm_range *r = (void *)(q->slots + (size_t)idx * NVME_SLOT_BYTES);
+
+	*r = (struct nvme_dsm_range){
+		.nlb = rte_cpu_to_le_32(req->nblk),
+		.slba = rte_cpu_to_le_64(req->lba),
+	};
+	sqe->dptr[0] = rte_cpu_to_le_64(q->slots_iova + (uint64_t)idx * NVME_SLOT_BYTES);
+	sqe->cdw11 = rte_cpu_to_le_32(NVME_DSMGMT_AD);
+}
+
+static int
+map_passthrough(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
+	const struct plx_blk_req *req)
+{
+	const struct plx_nvme_cmd *cmd = req->ext != NULL ? req->ext->nvme : NULL;
+	struct plx_seg one;
+
+	if (cmd == NULL)
+		return -EINVAL;
+	memcpy(sqe, cmd->cdw, sizeof(*sqe));
+	sqe->flags &= 3; /* data pointers are ours */
+	if (sqe->nsid == 0)
+		sqe->nsid = rte_cpu_to_le_32((uint32_t)(q->opc_nsid >> 32));
+	sqe->mptr = 0;
+	sqe->dptr[0] = sqe->dptr[1] = 0;
+	t->flags |= NVME_TRK_RESULT;
+	if (cmd->data_len == 0)
+		return 0;
+	if (cmd->data_len > q->c->max_xfer)
+		return -EMSGSIZE;
+	one = (struct plx_seg){.addr = req->buf, .len = cmd->data_len};
+	return nvme_data_map(q, t, sqe, req->nseg != 0 ? req->segs : &one,
+		req->nseg != 0 ? req->nseg : 1, cmd->data_len);
+}
+
+/* Every command but the plain one-segment read and write. */
+static int
+build(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
+	const struct plx_blk_req *req)
+{
+	uint32_t cdw12 = (req->nblk - 1) & 0xffff;
+
+	if (req->op == PLX_OP_NVME)
+		return map_passthrough(q, t, sqe, req);
+	if (req->ext != NULL && (req->ext->meta != NULL || req->ext->pi_flags != 0))
+		return -EINVAL; /* the namespace has no metadata: nvme_ns.c */
+	*sqe = (struct nvme_sqe){
+		.opcode = opcode_of[req->op],
+		.nsid = rte_cpu_to_le_32((uint32_t)(q->opc_nsid >> 32)),
+	};
+	if (req->op == PLX_OP_FLUSH)
+		return 0;
+	if (req->op == PLX_OP_DISCARD) {
+		map_dsm(q, sqe, req, (uint32_t)(t - q->trk));
+		return 0;
+	}
+	if (req->flags & PLX_IO_FUA)
+		cdw12 |= CDW12_FUA;
+	if (req->op == PLX_OP_WRITE_ZEROES && (req->flags & PLX_IO_UNMAP))
+		cdw12 |= CDW12_DEAC;
+	sqe->cdw10 = rte_cpu_to_le_32((uint32_t)req->lba);
+	sqe->cdw11 = rte_cpu_to_le_32((uint32_t)(req->lba >> 32));
+	sqe->cdw12 = rte_cpu_to_le_32(cdw12);
+	if (req->op == PLX_OP_WRITE_ZEROES || req->op == PLX_OP_VERIFY)
+		return 0;
+	return map_data(q, t, sqe, req);
+}
+
+/* (Re)write the command of an armed tracker at the tail. */
+static int
+place(struct nvme_qpair *q, struct nvme_tracker *t)
+{
+	struct nvme_sqe *sqe = &q->sq[q->sq_tail];
+	int rc = build(q, t, sqe, t->req);
+
+	if (rc != 0)
+		return rc;
+	sqe->cid = rte_cpu_to_le_16(t->cid);
+	sq_advance(q);
+	return 0;
+}
+
+static __rte_noinline int
+issue_any(struct nvme_qpair *q, struct plx_blk_req *req)
+{
+	struct nvme_tracker *t;
+	int rc;
+
+	if (q->nfree == 0)
+		return -EAGAIN;
+	t = tracker_get(q, req);
+	rc = place(q, t);
+	if (rc != 0)
+		tracker_put(q, t, (uint16_t)(t - q->trk));
+	return rc;
+}
+
+/* A read or write of one segment that one or two PRPs cover: all in registers. */
+static __rte_always_inline int
+issue_plain(struct nvme_qpair *q, struct plx_blk_req *req)
+{
+	size_t len = (size_t)req->nblk << q->lba_shift;
+	uint64_t page = (uint64_t)q->page_mask + 1, iova, prp2, *sqe;
+	struct nvme_tracker *t;
+	uint32_t first;
+
+	if (unlikely(req->op > PLX_OP_WRITE || req->nseg != 0 || req->flags != 0 ||
+		     req->ext != NULL))
+		return issue_any(q, req);
+	if (unlikely(q->nfree == 0))
+		return -EAGAIN;
+	iova = plx_mem_iova(q->dom, req->buf, len);
+	if (unlikely(iova == PLX_BAD_IOVA || (iova & 3) != 0))
+		return issue_any(q, req);
+	first = (uint32_t)(page - (iova & q->page_mask));
+	if (len <= first)
+		prp2 = 0;
+	else if (likely(len - first <= page))
+		prp2 = iova + first;
+	else
+		return issue_any(q, req);
+
+	t = tracker_get(q, req);
+	sqe = (uint64_t *)&q->sq[q->sq_tail];
+	/* READ 0 is opcode 2, WRITE 1 is opcode 1 */
+	sqe[0] = rte_cpu_to_le_64(q->opc_nsid | (uint64_t)t->cid << 16 | (uint64_t)(2 - req->op));
+	sqe[1] = 0;
+	sqe[2] = 0;
+	sqe[3] = rte_cpu_to_le_64(iova);
+	sqe[4] = rte_cpu_to_le_64(prp2);
+	sqe[5] = rte_cpu_to_le_64(req->lba);
+	sqe[6] = rte_cpu_to_le_64((uint64_t)(req->nblk - 1));
+	sqe[7] = 0;
+	sq_advance(q);
+	return 0;
+}
+
+int
+nvme_qpair_issue(struct plx_drvq *dq, struct plx_blk_req *req)
+{
+	return issue_any((struct nvme_qpair *)dq, req);
+}
+
+/*
+ * Tell the device the new tail. With shadow doorbells (NVMe Base 2.0, 5.8): the shadow store
+ * must be visible before the event index is read, against the device's store of the index and
+ * load of the shadow.
+ */
+void
+nvme_qpair_ring(struct nvme_qpair *q)
+{
+	uint16_t old = q->sq_rung, new = q->sq_tail, event;
+
+	if (old == new)
+		return;
+	q->sq_rung = new;
+	plx_stat_add(&q->dq.st.doorbells, 1);
+	if (likely(q->ring == NVME_RING_MMIO)) {
+		rte_write32(rte_cpu_to_le_32(new), q->sq_db);
+		return;
+	}
+	if (q->ring == NVME_RING_SHADOW) {
+		rte_io_wmb();
+		*q->sq_shadow = rte_cpu_to_le_32(new);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		event = (uint16_t)rte_le_to_cpu_32(*q->sq_event);
+		if ((uint16_t)(new - event - 1) >= (uint16_t)(new - old))
+			return;
+	}
+	if (q->sq_db != NULL) {
+		rte_write32(rte_cpu_to_le_32(new), q->sq_db);
+		return;
+	}
+	rte_io_wmb();
+	plx_vfio_region_post(
+		q->c->vfio, 0, NVME_DB_BASE + (uint64_t)(2 * q->qid) * q->c->db_stride, new);
+}
+
+static void
+ring_cq(struct nvme_qpair *q)
+{
+	uint32_t head = q->cq_head, old = head >= q->cq_unrung ? head - q->cq_unrung
+							       : head + q->cq_size - q->cq_unrung;
+	uint16_t event;
+
+	q->cq_unrung = 0;
+	if (unlikely(!q->c->admin.ready))
+		return; /* disabled: its doorbells don't exist */
+	if (q->ring == NVME_RING_SHADOW) {
+		*q->cq_shadow = rte_cpu_to_le_32(head);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		event = (uint16_t)rte_le_to_cpu_32(*q->cq_event);
+		if ((uint16_t)(head - event - 1u) >= (uint16_t)(head - old))
+			return;
+	}
+	if (q->cq_db != NULL)
+		rte_write32_relaxed(rte_cpu_to_le_32(head), q->cq_db);
+	else
+		plx_vfio_region_post(q->c->vfio, 0,
+			NVME_DB_BASE + (uint64_t)(2 * q->qid + 1) * q->c->db_stride, head);
+}
+
+uint16_t
+nvme_qpair_submit(struct plx_blkq *bq, struct plx_blk_req *const *reqs, uint16_t n)
+{
+	struct nvme_qpair *q = (struct nvme_qpair *)bq;
+	uint64_t count[2] = {0}, blocks[2] = {0};
+	struct plx_drvq *dq = &q->dq;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		struct plx_blk_req *req = reqs[i];
+		int rc = 0;
+
+		if (likely(plx_drvq_plain(dq, req))) {
+			rc = issue_plain(q, req);
+			if (likely(rc == 0)) {
+				if (likely(req->op <= PLX_OP_WRITE)) {
+					count[req->op]++;
+					blocks[req->op] += req->nblk;
+				} else {
+					plx_drvq_count_ops(dq, req->op, 1, req->nblk);
+				}
+				continue;
+			}
+		}
+		if (rc == -EAGAIN || plx_drvq_submit_slow(dq, req, rc) != 0)
+			break;
+	}
+	nvme_qpair_ring(q);
+	if (count[PLX_OP_READ] != 0)
+		plx_drvq_count_ops(dq, PLX_OP_READ, count[PLX_OP_READ], blocks[PLX_OP_READ]);
+	if (count[PLX_OP_WRITE] != 0)
+		plx_drvq_count_ops(dq, PLX_OP_WRITE, count[PLX_OP_WRITE], blocks[PLX_OP_WRITE]);
+	return plx_drvq_count_submit(dq, i);
+}
+
+/* Send a command again that the device failed but allows to try again (DNR clear). */
+static bool
+retry(struct nvme_qpair *q, struct nvme_tracker *t, uint16_t status)
+{
+	if (t->req->op == PLX_OP_NVME || t->retries == NVME_RETRIES || !nvme_status_retry(status))
+		return false;
+	if (t->flags & NVME_TRK_POOL)
+		nvme_data_free(q, t);
+	t->retries++;
+	t->epoch = q->epoch;
+	t->cid = (uint16_t)(t->cid + NVME_MAX_DEPTH + 1);
+	if (place(q, t) != 0)
+		return false;
+	plx_stat_add(&q->dq.st.retried, 1);
+	return true;
+}
+
+/* A completion with a status, or of a command that needs more than handing out. */
+static __rte_noinline struct plx_blk_req *
+complete_slow(
+	struct nvme_qpair *q, struct nvme_tracker *t, const struct nvme_cqe *cqe, uint16_t status)
+{
+	struct plx_blk_req *req = t->req;
+
+	if (status != 0 && retry(q, t, status))
+		return NULL;
+	req->status = status != 0 ? nvme_status_errno(status) : 0;
+	req->raw = status;
+	if (t->flags & NVME_TRK_RESULT)
+		req->result = rte_le_to_cpu_64(cqe->result);
+	if (t->flags & NVME_TRK_POOL)
+		nvme_data_free(q, t);
+	tracker_put(q, t, (uint16_t)(t - q->trk));
+	return plx_drvq_resolve(&q->dq, req);
+}
+
+/* The controller's clock moved on: are commands older than they may be? */
+static __rte_noinline void
+tick(struct nvme_qpair *q)
+{
+	uint16_t i, limit = q->c->io_limit, now = __atomic_load_n(&q->c->epoch, __ATOMIC_RELAXED);
+
+	q->epoch = now;
+	if (limit == 0)
+		return;
+	for (i = 0; i < q->depth; i++)
+		if (q->trk[i].req != NULL && (uint16_t)(now - q->trk[i].epoch) > limit)
+			__atomic_store_n(&q->stuck, true, __ATOMIC_RELAXED);
+}
+
+/*
+ * Reap up to n completions. Also for control code that has taken the queue over.
+ * @return how many requests were stored, statuses set
+ */
+static __rte_always_inline uint16_t
+reap(struct nvme_qpair *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *errors)
+{
+	uint16_t done = 0, bad = 0, head = q->cq_head;
+	uint32_t phase = q->phase;
+
+	while (done < n && bad < q->cq_size) {
+		const struct nvme_cqe *cqe = &q->cq[head];
+		/* pairs with the device's posting of the entry, phase last (3.3.3.2) */
+		uint32_t v = rte_le_to_cpu_32(__atomic_load_n(&cqe->cid_status, __ATOMIC_ACQUIRE));
+		uint16_t idx = v & NVME_MAX_DEPTH, status = (uint16_t)(v >> 17);
+		struct nvme_tracker *t;
+		struct plx_blk_req *req;
+
+		if ((v & (1u << 16)) != phase)
+			break;
+		q->cq_unrung++;
+		if (unlikely(++head == q->cq_size)) {
+			head = 0;
+			phase ^= 1u << 16;
+		}
+		t = &q->trk[idx];
+		if (unlikely(idx >= q->depth || t->req == NULL || t->cid != (uint16_t)v)) {
+			bad++;
+			continue;
+		}
+		req = t->req;
+		if (unlikely((status | t->flags) != 0)) {
+			req = complete_slow(q, t, cqe, status);
+			if (req == NULL)
+				continue;
+			*errors = (uint16_t)(*errors + (req->status != 0));
+		} else {
+			tracker_put(q, t, idx);
+			req->status = 0;
+			req->raw = 0;
+		}
+		reqs[done++] = req;
+	}
+	q->cq_head = head;
+	q->phase = phase;
+	if (unlikely(bad != 0))
+		plx_stat_add(&q->dq.st.bad_device, bad);
+	if (q->cq_unrung >= q->cq_lazy)
+		ring_cq(q);
+	return done;
+}
+
+uint16_t
+nvme_qpair_reap(struct nvme_qpair *q, struct plx_blk_req **reqs, uint16_t n)
+{
+	uint16_t errors = 0;
+
+	return reap(q, reqs, n, &errors);
+}
+
+uint16_t
+nvme_qpair_poll(struct plx_blkq *bq, struct plx_blk_req **reqs, uint16_t n)
+{
+	struct nvme_qpair *q = (struct nvme_qpair *)bq;
+	uint16_t popped = 0, done, errors = 0;
+
+	if (unlikely(q->dq.done != NULL))
+		popped = plx_drvq_pop(&q->dq, reqs, n);
+	done = reap(q, reqs + popped, (uint16_t)(n - popped), &errors);
+	if (unlikely(q->dq.split_active != 0))
+		plx_drvq_pump(&q->dq);
+	if (unlikely(q->sq_tail != q->sq_rung))
+		nvme_qpair_ring(q);
+	if (unlikely(q->epoch != __atomic_load_n(&q->c->epoch, __ATOMIC_RELAXED)))
+		tick(q);
+	return plx_drvq_count_poll(&q->dq, popped, done, errors);
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * I/O queue pairs as objects: allocated by the class's queue_setup, created and deleted on the
+ * device under the control lock while the queue is taken over from its owner.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+
+#include "plx_log.h"
+
+#include "nvme_priv.h"
+
+PLX_LOG_USE(nvme);
+
+/* ---- ids on the controller ---- */
+
+static uint16_t
+qid_get(struct nvme_ctrlr *c)
+{
+	uint16_t qid;
+
+	for (qid = 1; qid <= c->max_queues; qid++) {
+		uint64_t bit = 1ull << (qid % 64);
+
+		if (!(c->qid_used[qid / 64] & bit)) {
+			c->qid_used[qid / 64] |= bit;
+			return qid;
+		}
+	}
+	return 0;
+}
+
+static void
+qid_put(struct nvme_ctrlr *c, uint16_t qid)
+{
+	c->qid_used[qid / 64] &= ~(1ull << (qid % 64));
+}
+
+/* ---- memory ---- */
+
+/* Sizes of the DMA-able parts, each page aligned, in order: SQ, CQ, slots, pool. */
+struct layout {
+	size_t cq, slots, pool, size;
+};
+
+static struct layout
+layout(const struct nvme_qpair *q)
+{
+	size_t page = q->c->page_size;
+	struct layout l;
+
+	l.cq = RTE_ALIGN_CEIL(q->sq_size * sizeof(struct nvme_sqe), page);
+	l.slots = l.cq + RTE_ALIGN_CEIL(q->cq_size * sizeof(struct nvme_cqe), page);
+	l.pool = l.slots + RTE_ALIGN_CEIL((size_t)q->depth * NVME_SLOT_BYTES, page);
+	l.size = l.pool + NVME_POOL_PAGES * page;
+	return l;
+}
+
+static int
+alloc_dma(struct nvme_qpair *q, int socket)
+{
+	struct layout l = layout(q);
+	uint8_t *mem = plx_mem_alloc(l.size, q->c->page_size, socket);
+
+	if (mem == NULL)
+		return -ENOMEM;
+	q->sq = (struct nvme_sqe *)mem;
+	q->cq = (struct nvme_cqe *)(mem + l.cq);
+	q->slots = mem + l.slots;
+	q->pool = mem + l.pool;
+	return 0;
+}
+
+/* The memory may have come after attach: it is mapped by the time of start. */
+static int
+map_dma(struct nvme_qpair *q)
+{
+	struct layout l = layout(q);
+	uint64_t iova = plx_mem_iova(q->dom, q->sq, l.size);
+
+	if (iova == PLX_BAD_IOVA || (iova & q->page_mask) != 0) {
+		PLX_LOG(ERR, "nvme: %s: memory of queue %u can't be mapped for the device",
+			q->c->name, q->qid);
+		return -ENOMEM;
+	}
+	q->sq_iova = iova;
+	q->cq_iova = iova + l.cq;
+	q->slots_iova = iova + l.slots;
+	q->pool_iova = iova + l.pool;
+	return 0;
+}
+
+static int
+alloc_private(struct nvme_qpair *q)
+{
+	q->trk = calloc(q->depth, sizeof(*q->trk));
+	q->free = calloc(q->depth, sizeof(*q->free));
+	q->pool_of = calloc(q->depth, sizeof(*q->pool_of));
+	return q->trk != NULL && q->free != NULL && q->pool_of != NULL ? 0 : -ENOMEM;
+}
+
+static void
+trackers_reset(struct nvme_qpair *q)
+{
+	uint16_t i;
+
+	for (i = 0; i < q->depth; i++) {
+		q->trk[i].req = NULL;
+		q->trk[i].npool = 0;
+		q->trk[i].cid = (uint16_t)((q->trk[i].cid & ~NVME_MAX_DEPTH) | i);
+		q->free[i] = (uint16_t)(q->depth - 1 - i); /* the first to go is 0 */
+	}
+	q->nfree = q->depth;
+	for (i = 0; i < NVME_POOL_PAGES; i++)
+		q->pool_free[i] = (uint8_t)i;
+	q->npool = NVME_POOL_PAGES;
+}
+
+static void
+sizes(struct nvme_qpair *q, uint16_t depth)
+{
+	const struct nvme_ctrlr *c = q->c;
+	uint32_t entries = depth + 1u;
+
+	q->depth = depth;
+	q->sq_size = (uint16_t)entries;
+	q->sq_last = (uint16_t)(entries - 1);
+	/* A CQ twice as long lets half of it go by without a doorbell. */
+	q->cq_size = (uint16_t)RTE_MIN(2 * entries, (uint32_t)c->max_entries);
+	q->cq_lazy = (uint16_t)(q->cq_size - depth);
+}
+
+int
+nvme_queue_alloc(
+	struct nvme_ns *ns, uint16_t qid, const struct plx_blkq_conf *conf, struct plx_drvq **dq)
+{
+	struct nvme_ctrlr *c = ns->c;
+	struct nvme_qpair *q = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*q));
+	int rc = -ENOMEM;
+
+	if (q == NULL)
+		return rc;
+	memset(q, 0, sizeof(*q));
+	q->ns = ns;
+	q->c = c;
+	q->dom = c->vfio->domain;
+	q->opc_nsid = (uint64_t)ns->nsid << 32;
+	q->page_mask = c->page_size - 1;
+	q->lba_shift = ns->lba_shift;
+	q->sgl = c->sgl;
+	q->sgl_dword = c->sgl_dword;
+	sizes(q, conf->depth);
+	q->qid = qid_get(c);
+	if (q->qid == 0) {
+		PLX_LOG(ERR, "nvme: %s: its %u I/O queues are in use by other namespaces", c->name,
+			c->max_queues);
+		rc = -ENOSPC;
+		goto fail;
+	}
+	rc = alloc_private(q);
+	if (rc == 0)
+		rc = alloc_dma(q, conf->socket);
+	if (rc != 0)
+		goto fail;
+	trackers_reset(q);
+	q->dq.submit = nvme_qpair_submit;
+	q->dq.poll = nvme_qpair_poll;
+	q->dq.issue = nvme_qpair_issue;
+	q->dq.direct = nvme_data_direct;
+	rc = plx_drvq_init(&q->dq, &ns->blk, qid, conf, NVME_BOUNCE);
+	if (rc != 0)
+		goto fail;
+	q->next = c->queues;
+	c->queues = q;
+	*dq = &q->dq;
+	return 0;
+fail:
+	nvme_queue_free(q);
+	return rc;
+}
+
+void
+nvme_queue_free(struct nvme_qpair *q)
+{
+	struct nvme_qpair **at;
+
+	for (at = &q->c->queues; *at != NULL; at = &(*at)->next) {
+		if (*at == q) {
+			*at = q->next;
+			plx_drvq_fini(&q->dq);
+			break;
+		}
+	}
+	if (q->qid != 0)
+		qid_put(q->c, q->qid);
+	if (q->lost_memory)
+		nvme_quarantine(q->c, q->sq);
+	else
+		plx_mem_free(q->sq);
+	free(q->trk);
+	free(q->free);
+	free(q->pool_of);
+	free(q);
+}
+
+/* ---- on the device ---- */
+
+/* Where the doorbells are, and whether ringing them costs something. */
+static void
+doorbells(struct nvme_qpair *q)
+{
+	struct nvme_ctrlr *c = q->c;
+	uint32_t sq = 2u * q->qid, step = c->db_stride / sizeof(uint32_t);
+
+	q->sq_db = nvme_ctrlr_db(c, sq);
+	q->cq_db = nvme_ctrlr_db(c, sq + 1);
+	q->ring = q->sq_db != NULL ? NVME_RING_MMIO : NVME_RING_POST;
+	if (!c->dbbuf_on || (sq + 2) * c->db_stride > c->page_size)
+		return;
+	q->ring = NVME_RING_SHADOW;
+	q->sq_shadow = c->shadow + sq * step;
+	q->cq_shadow = c->shadow + (sq + 1) * step;
+	q->sq_event = c->event + sq * step;
+	q->cq_event = c->event + (sq + 1) * step;
+	*q->sq_shadow = *q->cq_shadow = 0;
+	*q->sq_event = *q->cq_event = 0;
+}
+
+static int
+create_cq(struct nvme_qpair *q)
+{
+	q->c->admin.cmd.sqe = (struct nvme_sqe){
+		.opcode = nvme_admin_create_cq,
+		.dptr[0] = rte_cpu_to_le_64(q->cq_iova),
+		.cdw10 = rte_cpu_to_le_32(q->qid | (uint32_t)(q->cq_size - 1) << 16),
+		.cdw11 = rte_cpu_to_le_32(NVME_Q_PC),
+	};
+	return nvme_admin_start(q->c, q->c->admin_ms);
+}
+
+static int
+create_sq(struct nvme_qpair *q)
+{
+	q->c->admin.cmd.sqe = (struct nvme_sqe){
+		.opcode = nvme_admin_create_sq,
+		.dptr[0] = rte_cpu_to_le_64(q->sq_iova),
+		.cdw10 = rte_cpu_to_le_32(q->qid | (uint32_t)(q->sq_size - 1) << 16),
+		.cdw11 = rte_cpu_to_le_32(NVME_Q_PC | (uint32_t)q->qid << 16),
+	};
+	return nvme_admin_start(q->c, q->c->admin_ms);
+}
+
+static int
+delete_q(struct nvme_qpair *q, uint8_t opcode)
+{
+	q->c->admin.cmd.sqe = (struct nvme_sqe){
+		.opcode = opcode,
+		.cdw10 = rte_cpu_to_le_32(q->qid),
+	};
+	return nvme_admin_start(q->c, q->c->admin_ms);
+}
+
+static void
+rings_reset(struct nvme_qpair *q)
+{
+	memset(q->sq, 0, q->sq_size * sizeof(struct nvme_sqe));
+	memset(q->cq, 0, q->cq_size * sizeof(struct nvme_cqe));
+	q->sq_tail = q->sq_rung = 0;
+	q->cq_head = q->cq_unrung = 0;
+	q->phase = 1u << 16;
+	q->stuck = false;
+}
+
+static int
+answer(struct nvme_qpair *q, int rc, const char *what)
+{
+	uint16_t status = q->c->admin.cmd.status;
+
+	if (rc != 0 || status == 0)
+		return rc;
+	PLX_LOG(ERR, "nvme: %s: %s of queue %u failed: %s", q->c->name, what, q->qid,
+		nvme_status_to_string(status, false));
+	return -EIO;
+}
+
+/* A state machine: call again while -EINPROGRESS. */
+int
+nvme_queue_create(struct nvme_qpair *q)
+{
+	struct nvme_ctrlr *c = q->c;
+
+	PLX_PT_BEGIN(&c->io);
+	c->io_rc = map_dma(q);
+	if (c->io_rc != 0)
+		PLX_PT_RETURN(&c->io, c->io_rc);
+	rings_reset(q);
+	doorbells(q);
+	PLX_PT_CALL(&c->io, c->io_rc, create_cq(q), nvme_admin_wait(c));
+	c->io_rc = answer(q, c->io_rc, "creating the completion queue");
+	if (c->io_rc != 0)
+		PLX_PT_RETURN(&c->io, c->io_rc);
+	q->created = true;
+	PLX_PT_CALL(&c->io, c->io_rc, create_sq(q), nvme_admin_wait(c));
+	PLX_PT_RETURN(&c->io, answer(q, c->io_rc, "creating the submission queue"));
+	PLX_PT_END(&c->io);
+}
+
+/* The same; the submission queue first (NVMe Base 2.0, 5.6). */
+int
+nvme_queue_delete(struct nvme_qpair *q)
+{
+	struct nvme_ctrlr *c = q->c;
+
+	PLX_PT_BEGIN(&c->io);
+	if (!q->created)
+		PLX_PT_RETURN(&c->io, 0);
+	PLX_PT_CALL(&c->io, c->io_rc, delete_q(q, nvme_admin_delete_sq), nvme_admin_wait(c));
+	c->io_rc = answer(q, c->io_rc, "deleting the submission queue");
+	if (c->io_rc != 0)
+		PLX_PT_RETURN(&c->io, c->io_rc);
+	PLX_PT_CALL(&c->io, c->io_rc, delete_q(q, nvme_admin_delete_cq), nvme_admin_wait(c));
+	c->io_rc = answer(q, c->io_rc, "deleting the completion queue");
+	if (c->io_rc == 0)
+		q->created = false;
+	PLX_PT_RETURN(&c->io, c->io_rc);
+	PLX_PT_END(&c->io);
+}
+
+/* ---- what is in flight on a queue that was taken over ---- */
+
+/* Reap what the device finished, onto the done list. @return commands still in flight */
+uint32_t
+nvme_queue_drain(struct nvme_qpair *q)
+{
+	struct plx_blk_req *reqs[32];
+	uint16_t i, n;
+
+	/* what poll would pop from the done list stays there for the owner */
+	do {
+		n = nvme_qpair_reap(q, reqs, RTE_DIM(reqs));
+		for (i = 0; i < n; i++)
+			plx_drvq_finish(&q->dq, reqs[i], reqs[i]->status);
+	} while (n != 0);
+	if (q->c->admin.ready) /* not of a disabled controller: commands sent again */
+		nvme_qpair_ring(q);
+	return (uint32_t)(q->depth - q->nfree);
+}
+
+/* End everything with status. flags: PLX_IO_MAYBE_DMA when the device may still be at it. */
+void
+nvme_queue_cancel(struct nvme_qpair *q, int status, uint8_t flags)
+{
+	uint16_t i;
+
+	for (i = 0; i < q->depth; i++) {
+		struct nvme_tracker *t = &q->trk[i];
+		struct plx_blk_req *req = t->req;
+
+		if (req == NULL)
+			continue;
+		t->req = NULL;
+		req->flags |= flags;
+		req->raw = 0;
+		plx_drvq_finish(&q->dq, req, status);
+	}
+	if (flags & PLX_IO_MAYBE_DMA)
+		q->lost_memory = true;
+	trackers_reset(q);
+}
+
+/*
+ * After a controller reset: send again what was in flight. None of it was reported done, so
+ * doing it twice does no harm; passthrough commands, whose effect is unknown here, are not.
+ */
+void
+nvme_queue_replay(struct nvme_qpair *q)
+{
+	struct plx_blk_req **reqs = calloc(q->depth, sizeof(*reqs));
+	uint16_t i, n = 0;
+	int rc;
+
+	if (reqs == NULL) {
+		nvme_queue_cancel(q, -ECANCELED, 0);
+		return;
+	}
+	for (i = 0; i < q->depth; i++)
+		if (q->trk[i].req != NULL)
+			reqs[n++] = q->trk[i].req;
+	trackers_reset(q);
+	for (i = 0; i < n; i++) {
+		rc = reqs[i]->op == PLX_OP_NVME ? -ECANCELED : nvme_qpair_issue(&q->dq, reqs[i]);
+		if (rc != 0)
+			plx_drvq_finish(&q->dq, reqs[i], rc == -ECANCELED ? rc : -EIO);
+		else
+			plx_stat_add(&q->dq.st.retried, 1);
+	}
+	nvme_qpair_ring(q);
+	free(reqs);
+}

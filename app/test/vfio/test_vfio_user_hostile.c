@@ -124,6 +124,22 @@ two_fds_for_three(struct fake_msg *m)
 	m->nfds = 2;
 }
 
+/* the first is mapped and let go of */
+static void
+second_beyond_file(struct fake_msg *m)
+{
+	areas(m, 2, 0x2000);
+}
+
+/* config space isn't mapped, whatever the server offers */
+static void
+mapped_config(struct fake_msg *m)
+{
+	put32(m, 4, 7);
+	m->nfds = 1;
+	m->fd = f.memfd;
+}
+
 static void
 two_sparse(struct fake_msg *m)
 {
@@ -252,6 +268,8 @@ static const struct bad bads[] = {
 	BAR0(region_odd_offset, -EINVAL),
 	BAR0(not_a_file, -EPROTO, "longer than the file"),
 	BAR0(two_fds_for_three, -EPROTO, "more mappable areas"),
+	BAR0(second_beyond_file, -EPROTO, "longer than the file"),
+	{"mapped_config", C_REGION, 8, mapped_config, OK},
 	BAR0(whole_region, -EPROTO, "longer than the file"), /* longer than the file */
 	BAR0(no_fd, OK),
 	BAR0(empty_area, OK),
@@ -283,6 +301,7 @@ opening(void)
 			CHECK(strstr(log_text, b->text) != NULL, "%s", log_text);
 		if (rc == 0 && b->cmd == C_REGION && b->nth == 1 && b->twist != growing_argsz)
 			CHECK_EQ(dev->regions[0].nb_areas, 0);
+		CHECK_EQ(dev->regions[7].nb_areas, 0);
 		CHECK_EQ(plx_vfio_poll(dev), rc != 0 ? -ENODEV : 0);
 		fake_stop(&f, dev);
 		CHECK_EQ(fake_open_fds(), fds);
@@ -315,6 +334,58 @@ stopping(void)
 	}
 }
 
+/* What it said before it left counts. */
+static bool
+refuse_and_leave(struct fake *fk, const uint8_t *req, struct fake_msg *m)
+{
+	error(m);
+	fake_send_msg(fk, m);
+	close(fk->fd);
+	fk->fd = -1;
+	return true;
+}
+
+static bool
+ask_for_more(struct fake *fk, const uint8_t *req, struct fake_msg *m)
+{
+	uint32_t argsz;
+
+	memcpy(&argsz, req + 16, sizeof(argsz));
+	if (m->cmd == C_REGION)
+		put32(m, 0, argsz + 16);
+	return false;
+}
+
+/* Reaches for memory when none is mapped yet. */
+static bool
+dma_too_early(struct fake *fk, const uint8_t *req, struct fake_msg *m)
+{
+	static const struct fake_msg dma = {.cmd = C_DMA_READ, .size = 32, .body = 16};
+
+	if (m->cmd == C_INFO)
+		fake_send_msg(fk, &dma);
+	return false;
+}
+
+static void
+hooks(void)
+{
+	static const struct {
+		bool (*hook)(struct fake *fk, const uint8_t *req, struct fake_msg *m);
+		int rc;
+	} cases[] = {
+		{refuse_and_leave, -EPROTONOSUPPORT}, {ask_for_more, -EPROTO}, {dma_too_early, 0}};
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		fake_start(&f, 0, &dev);
+		f.hook = cases[i].hook;
+		CHECK_EQ(fake_run(&f, dev, -EINPROGRESS), cases[i].rc);
+		CHECK_EQ(log_lines(), cases[i].rc != 0);
+		fake_stop(&f, dev);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -322,5 +393,6 @@ main(int argc, char **argv)
 
 	RUN(opening);
 	RUN(stopping);
+	RUN(hooks);
 	return hostile_end(fds);
 }

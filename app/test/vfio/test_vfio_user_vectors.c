@@ -314,6 +314,9 @@ irqs(void)
 		      "< 1400 0800 10000000 21000000 1c000000\n",
 			 plx_vfio_irq_set(dev, 2, 0, fds, 1)),
 		-ENOSPC);
+	/* the caller's mistake costs no device */
+	CHECK_EQ(play("", plx_vfio_irq_set(dev, 2, 0, &(int){100000}, 1)), -EBADF);
+	CHECK_EQ(dev->lost, 0);
 	done();
 	for (i = 0; i < 40; i++)
 		if (fds[i] >= 0)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "testblk.h"
 
@@ -11,6 +12,7 @@ static const char *const side_names[TB_SIDES] = {"read", "write", "verify"};
 /* A line of the tables: a queue, a device, or everything. */
 struct row {
 	const char *dev;
+	int width; /* of the first column */
 	char queue[8], lcore[8];
 	const struct tb_sum *sum;
 };
@@ -25,10 +27,9 @@ print_speed(FILE *out, const struct row *r, const struct tb_figures *f)
 
 		if (s->ios == 0)
 			continue;
-		fprintf(out,
-			"%-12s %5s %5s %-6s %10.0f %9.1f %8.2f %8.2f %8.2f %8.2f %8.2f %9.2f\n",
-			r->dev, r->queue, r->lcore, side_names[i], s->iops, s->mib_s, s->mean,
-			s->p50, s->p99, s->p999, s->p9999, s->max);
+		fprintf(out, "%-*s %5s %5s %-6s %10.0f %9.1f %8.2f %8.2f %8.2f %8.2f %8.2f %9.2f\n",
+			r->width, r->dev, r->queue, r->lcore, side_names[i], s->iops, s->mib_s,
+			s->mean, s->p50, s->p99, s->p999, s->p9999, s->max);
 	}
 }
 
@@ -38,10 +39,24 @@ print_cost(FILE *out, const struct row *r, const struct tb_figures *f)
 	const struct tb_counts *c = &r->sum->c;
 
 	fprintf(out,
-		"%-12s %5s %5s %12" PRIu64 " %12" PRIu64 " %8" PRIu64 " %9" PRIu64
+		"%-*s %5s %5s %12" PRIu64 " %12" PRIu64 " %8" PRIu64 " %9" PRIu64
 		" %7.1f %8.1f %6.1f %7.0f %6.1f%%\n",
-		r->dev, r->queue, r->lcore, c->submitted, f->completed, c->failed, c->cancelled,
-		f->submit_ns, f->complete_ns, f->self_ns, f->cycles, 100 * f->empty_share);
+		r->width, r->dev, r->queue, r->lcore, c->submitted, f->completed, c->failed,
+		c->cancelled, f->submit_ns, f->complete_ns, f->self_ns, f->cycles,
+		100 * f->empty_share);
+}
+
+/* Room for the longest name. */
+static int
+name_width(const struct tb_job *job)
+{
+	size_t width = 12, len;
+
+	for (uint32_t d = 0; d < job->ndev; d++) {
+		len = strlen(job->devs[d].info.name);
+		width = len > width ? len : width;
+	}
+	return (int)width;
 }
 
 static void
@@ -56,7 +71,7 @@ print(const struct tb_job *job, FILE *out, print_row fn, const struct row *r)
 static void
 print_dev(const struct tb_job *job, FILE *out, print_row fn, const struct tb_dev *d)
 {
-	struct row r = {.dev = d->info.name};
+	struct row r = {.dev = d->info.name, .width = name_width(job)};
 	struct tb_sum *all;
 
 	for (uint16_t i = 0; i < d->nq; i++) {
@@ -69,7 +84,9 @@ print_dev(const struct tb_job *job, FILE *out, print_row fn, const struct tb_dev
 	}
 	all = d->nq > 1 ? tb_sum_dev(d) : NULL;
 	if (all != NULL) {
-		r = (struct row){.dev = d->info.name, .queue = "all", .sum = all};
+		snprintf(r.queue, sizeof(r.queue), "all");
+		r.lcore[0] = '\0';
+		r.sum = all;
 		print(job, out, fn, &r);
 	}
 	free(all);
@@ -78,7 +95,7 @@ print_dev(const struct tb_job *job, FILE *out, print_row fn, const struct tb_dev
 static void
 print_table(const struct tb_job *job, FILE *out, print_row fn)
 {
-	struct row r = {.dev = "total", .sum = job->total};
+	struct row r = {.dev = "total", .width = name_width(job), .sum = job->total};
 
 	for (uint32_t d = 0; d < job->ndev; d++)
 		print_dev(job, out, fn, &job->devs[d]);
@@ -171,13 +188,14 @@ void
 tb_report_text(const struct tb_job *job, FILE *out)
 {
 	const struct tb_sum *s = job->total;
+	int width = name_width(job);
 
 	print_title(job, out);
-	fprintf(out, "%-12s %5s %5s %-6s %10s %9s %8s %8s %8s %8s %8s %9s\n", "latency: us",
+	fprintf(out, "%-*s %5s %5s %-6s %10s %9s %8s %8s %8s %8s %8s %9s\n", width, "latency: us",
 		"queue", "lcore", "", "IOPS", "MiB/s", "mean", "p50", "p99", "p99.9", "p99.99",
 		"max");
 	print_table(job, out, print_speed);
-	fprintf(out, "\n%-12s %5s %5s %12s %12s %8s %9s %7s %8s %6s %7s %7s\n", "an I/O: ns",
+	fprintf(out, "\n%-*s %5s %5s %12s %12s %8s %9s %7s %8s %6s %7s %7s\n", width, "an I/O: ns",
 		"queue", "lcore", "submitted", "completed", "failed", "cancelled", "submit",
 		"complete", "tester", "cycles", "empty");
 	print_table(job, out, print_cost);

@@ -15,13 +15,14 @@ tb_sum_alloc(void)
 	return s;
 }
 
+/* Queues come to their phases at times of their own: the longest of each counts for all. */
 static void
 merge_time(uint64_t *begin, uint64_t *end, uint64_t begin2, uint64_t end2)
 {
-	if (begin2 != 0 && (*begin == 0 || begin2 < *begin))
+	if (end2 - begin2 > *end - *begin) {
 		*begin = begin2;
-	if (end2 > *end)
 		*end = end2;
+	}
 }
 
 void

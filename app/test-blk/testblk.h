@@ -35,7 +35,8 @@ enum tb_side {
 
 #define TB_ERRNOS 160
 
-/** Counters of a queue; of a device, the sum over its queues. Times in TSC cycles. */
+/** Counters of a queue; of a device, the sum over its queues. Times in TSC cycles; of those of a
+ * sum, begin and end are the longest of its parts. */
 struct tb_counts {
 	uint64_t submitted; /**< accepted by the queue */
 	uint64_t returned;  /**< given back; of these */

@@ -49,7 +49,7 @@ hello(struct plx_blkq *q, char *buf, uint32_t block_size)
 int
 main(int argc, char **argv)
 {
-	const char *str = argc > 1 ? argv[1] : "ram:size=64M";
+	const char *str = argc > 1 ? argv[1] : "soft-nvme:size=64M";
 	struct plx_blk_info info;
 	struct plx_dev *dev;
 	struct plx_blk *blk = NULL;

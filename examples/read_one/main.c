@@ -131,7 +131,7 @@ with_device(const char *name, uint64_t lba)
 int
 main(int argc, char **argv)
 {
-	const char *str = argc > 1 ? argv[1] : "ram:size=64M";
+	const char *str = argc > 1 ? argv[1] : "soft-nvme:size=64M";
 	uint64_t lba = argc > 2 ? strtoull(argv[2], NULL, 0) : 0;
 	struct plx_dev *dev;
 	int rc;

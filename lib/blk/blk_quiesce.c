@@ -13,6 +13,11 @@
  * did before it, O1 included, C3 sees. So once C3 has seen 0 the owner can't be inside the
  * driver, nor get there; O3's release gives control the owner's last writes. At giveback the
  * release of the pointers pairs with the owner's acquire at O2.
+ *
+ * An owner that polls without a pause is hardly ever seen with busy == 0, so C3 is also content
+ * when it sees that the owner ran one of the refusing functions after C2: `outside` is cleared
+ * between C2 and C3, and what sets it after that comes later in the owner's program than any
+ * call into the driver.
  */
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -74,6 +79,7 @@ refuse_submit(struct plx_blkq *q, struct plx_blk_req *const *reqs, uint16_t n)
 	struct plx_drvq *dq = (struct plx_drvq *)q;
 	uint16_t i;
 
+	__atomic_store_n(&dq->outside, true, __ATOMIC_RELEASE);
 	rte_spinlock_lock(&dq->lock);
 	if (dq->refuse == 0)
 		n = 0;
@@ -91,6 +97,7 @@ refuse_poll(struct plx_blkq *q, struct plx_blk_req **reqs, uint16_t n)
 {
 	struct plx_drvq *dq = (struct plx_drvq *)q;
 
+	__atomic_store_n(&dq->outside, true, __ATOMIC_RELEASE);
 	rte_spinlock_lock(&dq->lock);
 	n = plx_drvq_pop(dq, reqs, n);
 	rte_spinlock_unlock(&dq->lock);
@@ -111,18 +118,19 @@ blk_close_path(struct plx_drvq *dq)
 	__atomic_store_n(&dq->q.poll, refuse_poll, __ATOMIC_RELEASE);
 }
 
-/* C3. An owner that polls in a tight loop is seen outside soon enough; one that was preempted
- * inside needs the CPU, perhaps this one. */
+/* C3. An owner that was preempted inside needs the CPU, perhaps this one. */
 static int
-wait_not_busy(struct plx_drvq *dq)
+wait_outside(struct plx_drvq *dq)
 {
 	struct plx_deadline until = plx_deadline_in(OWNER_TIMEOUT_MS);
 	unsigned int turn;
 
-	for (turn = 0; __atomic_load_n(&dq->q.busy, __ATOMIC_ACQUIRE) != 0; turn++) {
+	for (turn = 0; __atomic_load_n(&dq->q.busy, __ATOMIC_ACQUIRE) != 0 &&
+		       !__atomic_load_n(&dq->outside, __ATOMIC_ACQUIRE);
+		turn++) {
 		if (plx_deadline_past(until))
 			return -ETIMEDOUT;
-		if (turn < 1000)
+		if (turn < 200)
 			rte_pause();
 		else
 			sleep_us(20);
@@ -141,7 +149,8 @@ plx_drvq_takeover(struct plx_drvq *dq, int refuse)
 
 	blk_close_path(dq);
 	all_threads_barrier();
-	if (wait_not_busy(dq) != 0) {
+	__atomic_store_n(&dq->outside, false, __ATOMIC_RELAXED);
+	if (wait_outside(dq) != 0) {
 		PLX_LOG(ERR,
 			"blk: %s: queue %u: its owner has been inside submit or poll for %d ms; "
 			"a queue can't be stopped from within its own calls",

@@ -109,6 +109,7 @@ struct plx_drvq {
 	rte_spinlock_t lock; /**< guards the done list while the queue is taken over */
 	int refuse;          /**< while taken over: 0 park (submit takes none), else the status */
 	bool taken;
+	bool outside; /* the owner was seen outside of the driver; atomic */
 
 	/* what the driver provides */
 	plx_blkq_submit_t submit;

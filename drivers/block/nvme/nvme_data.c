@@ -26,7 +26,7 @@ struct list {
 static int
 pool_page(struct nvme_qpair *q, struct nvme_tracker *t, uint64_t **va, uint64_t *iova)
 {
-	uint32_t size = q->page_mask + 1, n;
+	uint32_t size = q->page_size, n;
 
 	if (q->npool == 0)
 		return -EAGAIN;
@@ -61,7 +61,7 @@ list_begin(struct list *l, size_t bytes, uint64_t *iova)
 	}
 	rc = pool_page(l->q, l->t, &l->at, iova);
 	if (rc == 0)
-		l->end = l->at + (l->q->page_mask + 1) / sizeof(uint64_t);
+		l->end = l->at + l->q->page_size / sizeof(uint64_t);
 	return rc;
 }
 
@@ -79,7 +79,7 @@ list_prp(struct list *l, uint64_t prp, uint32_t left)
 			return rc;
 		*l->at = rte_cpu_to_le_64(iova);
 		l->at = page;
-		l->end = page + (l->q->page_mask + 1) / sizeof(uint64_t);
+		l->end = page + l->q->page_size / sizeof(uint64_t);
 	}
 	*l->at++ = rte_cpu_to_le_64(prp);
 	return 0;
@@ -90,7 +90,7 @@ list_prp(struct list *l, uint64_t prp, uint32_t left)
 static size_t
 prp_run(const struct nvme_qpair *q, const struct plx_seg *segs, uint32_t nseg, size_t max)
 {
-	uint64_t mask = q->page_mask, iova, end = 0;
+	uint64_t mask = q->page_size - 1, iova, end = 0;
 	size_t got = 0;
 	uint32_t i;
 
@@ -119,7 +119,7 @@ static int
 map_prp(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
 	const struct plx_seg *segs, uint32_t nseg, size_t len)
 {
-	uint64_t mask = q->page_mask, iova, list_iova, page = mask + 1;
+	uint64_t mask = q->page_size - 1, iova, list_iova, page = mask + 1;
 	struct list l = {.q = q, .t = t};
 	uint32_t n, left, i;
 	size_t off = 0;
@@ -174,7 +174,7 @@ static size_t
 sgl_run(const struct nvme_qpair *q, const struct plx_seg *segs, uint32_t nseg, size_t max,
 	uint32_t *count)
 {
-	uint32_t i, room = (q->page_mask + 1) / (uint32_t)sizeof(struct nvme_sgl);
+	uint32_t i, room = q->page_size / (uint32_t)sizeof(struct nvme_sgl);
 	size_t got = 0;
 
 	*count = 0;
@@ -240,7 +240,7 @@ int
 nvme_data_map(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
 	const struct plx_seg *segs, uint32_t nseg, size_t len)
 {
-	size_t two = 2 * ((size_t)q->page_mask + 1);
+	size_t two = 2 * ((size_t)q->page_size);
 	uint32_t count;
 
 	if (!adds_up(segs, nseg, len))

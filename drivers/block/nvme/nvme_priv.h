@@ -50,12 +50,18 @@ enum nvme_trk_flag {
 /* One command in flight. Private memory: the device never sees it. */
 struct nvme_tracker {
 	struct plx_blk_req *req; /* NULL: free */
-	uint16_t cid;            /* as sent: generation in the high bits */
-	uint16_t epoch;          /* when it was sent, in ticks */
-	uint16_t flags;          /* enum nvme_trk_flag: completion takes the long way */
-	uint8_t retries;
-	uint8_t npool;
+	union {
+		struct {
+			uint16_t cid;   /* as sent: generation in the high bits */
+			uint16_t epoch; /* when it was sent, in ticks */
+			uint16_t flags; /* enum nvme_trk_flag: completion takes the long way */
+			uint8_t retries;
+			uint8_t npool; /* pages of q->pool_of */
+		};
+		uint64_t all; /* the same, for one store */
+	};
 };
+static_assert(sizeof(struct nvme_tracker) == 16, "four to a cache line");
 
 /* How the submission doorbell is rung. */
 enum nvme_ring { NVME_RING_MMIO, NVME_RING_SHADOW, NVME_RING_POST };
@@ -66,13 +72,13 @@ struct nvme_qpair {
 
 	/* submit */
 	struct nvme_sqe *sq __rte_cache_aligned;
-	volatile uint32_t *sq_db;
 	struct nvme_tracker *trk;
-	uint16_t *free; /* stack of tracker indexes */
-	const struct plx_mem_domain *dom;
-	uint64_t opc_nsid;  /* nsid << 32 */
-	uint32_t page_mask; /* controller page size - 1 */
+	uint16_t *free;           /* stack of the command ids to use next, one a free tracker */
+	uint64_t opc_nsid;        /* nsid << 32 */
+	struct plx_mem_range dma; /* the domain's largest range, which can't go away */
+	uint32_t page_size;
 	uint16_t sq_tail, sq_last;
+	volatile uint32_t *sq_db;
 	uint16_t nfree;
 	uint16_t sq_rung; /* tail the device knows */
 	uint16_t epoch;
@@ -86,9 +92,9 @@ struct nvme_qpair {
 	uint32_t phase; /* 0 or 1 << 16 */
 	uint16_t cq_head, cq_size;
 	uint16_t cq_unrung, cq_lazy; /* entries consumed since the doorbell; ring from here on */
-	uint16_t idx_mask;           /* of a command id */
 	uint16_t depth;
 	bool stuck; /* a command is older than the time-out */
+	const struct plx_mem_domain *dom;
 
 	/* data pointers */
 	uint8_t *slots; /* NVME_SLOT_BYTES a tracker */

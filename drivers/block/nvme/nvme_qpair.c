@@ -33,31 +33,15 @@ static const uint8_t opcode_of[PLX_OP_MAX] = {
 #define CDW12_FUA (1u << 30)
 #define CDW12_DEAC (1u << 25)
 
-static __rte_always_inline void
-sq_advance(struct nvme_qpair *q)
-{
-	q->sq_tail = q->sq_tail == q->sq_last ? 0 : (uint16_t)(q->sq_tail + 1);
-}
-
-/* Arm a free tracker for req. The caller saw that one is free. */
-static __rte_always_inline struct nvme_tracker *
-tracker_get(struct nvme_qpair *q, struct plx_blk_req *req)
-{
-	struct nvme_tracker *t = &q->trk[q->free[--q->nfree]];
-
-	t->req = req;
-	t->cid = (uint16_t)(t->cid + NVME_MAX_DEPTH + 1);
-	t->epoch = q->epoch;
-	t->flags = req->flags & PLX_IO_CHILD;
-	t->retries = 0;
-	return t;
-}
+#define PHASE (1u << 16)
+#define CID_IDX(cid) ((cid)&NVME_MAX_DEPTH)
+#define CID_NEXT(cid) ((uint16_t)((cid) + NVME_MAX_DEPTH + 1))
 
 static __rte_always_inline void
-tracker_put(struct nvme_qpair *q, struct nvme_tracker *t, uint16_t idx)
+tracker_put(struct nvme_qpair *q, struct nvme_tracker *t)
 {
 	t->req = NULL;
-	q->free[q->nfree++] = idx;
+	q->free[q->nfree++] = CID_NEXT(t->cid);
 }
 
 /* Data of a range command: inline buffer or segments, by PRP or SGL. */
@@ -154,69 +138,30 @@ place(struct nvme_qpair *q, struct nvme_tracker *t)
 	if (rc != 0)
 		return rc;
 	sqe->cid = rte_cpu_to_le_16(t->cid);
-	sq_advance(q);
-	return 0;
-}
-
-static __rte_noinline int
-issue_any(struct nvme_qpair *q, struct plx_blk_req *req)
-{
-	struct nvme_tracker *t;
-	int rc;
-
-	if (q->nfree == 0)
-		return -EAGAIN;
-	t = tracker_get(q, req);
-	rc = place(q, t);
-	if (rc != 0)
-		tracker_put(q, t, (uint16_t)(t - q->trk));
-	return rc;
-}
-
-/* A read or write of one segment that one or two PRPs cover: all in registers. */
-static __rte_always_inline int
-issue_plain(struct nvme_qpair *q, struct plx_blk_req *req)
-{
-	size_t len = (size_t)req->nblk << q->lba_shift;
-	uint64_t page = (uint64_t)q->page_mask + 1, iova, prp2, *sqe;
-	struct nvme_tracker *t;
-	uint32_t first;
-
-	if (unlikely(req->op > PLX_OP_WRITE || req->nseg != 0 || req->flags != 0 ||
-		     req->ext != NULL))
-		return issue_any(q, req);
-	if (unlikely(q->nfree == 0))
-		return -EAGAIN;
-	iova = plx_mem_iova(q->dom, req->buf, len);
-	if (unlikely(iova == PLX_BAD_IOVA || (iova & 3) != 0))
-		return issue_any(q, req);
-	first = (uint32_t)(page - (iova & q->page_mask));
-	if (len <= first)
-		prp2 = 0;
-	else if (likely(len - first <= page))
-		prp2 = iova + first;
-	else
-		return issue_any(q, req);
-
-	t = tracker_get(q, req);
-	sqe = (uint64_t *)&q->sq[q->sq_tail];
-	/* READ 0 is opcode 2, WRITE 1 is opcode 1 */
-	sqe[0] = rte_cpu_to_le_64(q->opc_nsid | (uint64_t)t->cid << 16 | (uint64_t)(2 - req->op));
-	sqe[1] = 0;
-	sqe[2] = 0;
-	sqe[3] = rte_cpu_to_le_64(iova);
-	sqe[4] = rte_cpu_to_le_64(prp2);
-	sqe[5] = rte_cpu_to_le_64(req->lba);
-	sqe[6] = rte_cpu_to_le_64((uint64_t)(req->nblk - 1));
-	sqe[7] = 0;
-	sq_advance(q);
+	q->sq_tail = q->sq_tail == q->sq_last ? 0 : (uint16_t)(q->sq_tail + 1);
 	return 0;
 }
 
 int
 nvme_qpair_issue(struct plx_drvq *dq, struct plx_blk_req *req)
 {
-	return issue_any((struct nvme_qpair *)dq, req);
+	struct nvme_qpair *q = (struct nvme_qpair *)dq;
+	struct nvme_tracker *t;
+	uint16_t cid;
+	int rc;
+
+	if (q->nfree == 0)
+		return -EAGAIN;
+	cid = q->free[q->nfree - 1];
+	t = &q->trk[CID_IDX(cid)];
+	t->req = req;
+	t->all = cid | (uint64_t)q->epoch << 16 | (uint64_t)(req->flags & PLX_IO_CHILD) << 32;
+	rc = place(q, t);
+	if (rc != 0)
+		t->req = NULL;
+	else
+		q->nfree--;
+	return rc;
 }
 
 /*
@@ -278,39 +223,89 @@ ring_cq(struct nvme_qpair *q)
 			NVME_DB_BASE + (uint64_t)(2 * q->qid + 1) * q->c->db_stride, head);
 }
 
+/* Any request but those that the loop below takes. @return 0; -EAGAIN no room */
+static __rte_noinline int
+submit_other(struct nvme_qpair *q, struct plx_blk_req *req)
+{
+	struct plx_drvq *dq = &q->dq;
+	int rc = 0;
+
+	if (plx_drvq_plain(dq, req)) {
+		rc = nvme_qpair_issue(dq, req);
+		if (rc == 0)
+			plx_drvq_count_ops(dq, req->op, 1, req->nblk);
+		if (rc == 0 || rc == -EAGAIN)
+			return rc;
+	}
+	return plx_drvq_submit_slow(dq, req, rc);
+}
+
+/* Two quadwords in one store. */
+typedef uint64_t u64x2 __attribute__((vector_size(16), may_alias));
+
+/*
+ * The loop: reads and writes of one segment in the arena that one or two PRPs cover. What it
+ * keeps in locals goes back to the queue before anything else looks at it.
+ */
 uint16_t
 nvme_qpair_submit(struct plx_blkq *bq, struct plx_blk_req *const *reqs, uint16_t n)
 {
-	struct nvme_qpair *q = (struct nvme_qpair *)bq;
-	uint64_t count[2] = {0}, blocks[2] = {0};
-	struct plx_drvq *dq = &q->dq;
+	struct nvme_qpair *const q = (struct nvme_qpair *)bq;
+	const uint64_t page = q->page_size, nblocks = q->dq.nblocks, read = q->opc_nsid | 2;
+	const uint64_t epoch = (uint64_t)q->epoch << 16, dma_va = q->dma.va, dma_len = q->dma.len;
+	uint64_t plain = 0, blocks = 0, writes = 0, wblocks = 0;
+	uint32_t tail = q->sq_tail, nfree = q->nfree;
 	uint16_t i;
 
 	for (i = 0; i < n; i++) {
 		struct plx_blk_req *req = reqs[i];
-		int rc = 0;
+		uint64_t off = (uintptr_t)req->buf - dma_va, nblk = req->nblk, iova, end, len, cid;
+		uint32_t op, word;
+		struct nvme_tracker *t;
+		u64x2 *sqe;
 
-		if (likely(plx_drvq_plain(dq, req))) {
-			rc = issue_plain(q, req);
-			if (likely(rc == 0)) {
-				if (likely(req->op <= PLX_OP_WRITE)) {
-					count[req->op]++;
-					blocks[req->op] += req->nblk;
-				} else {
-					plx_drvq_count_ops(dq, req->op, 1, req->nblk);
-				}
-				continue;
-			}
+		memcpy(&word, req, sizeof(word)); /* op, flags, nseg: only op 0 or 1 */
+		op = word & 1;
+		len = nblk << q->lba_shift;
+		iova = q->dma.iova + off;
+		end = (iova & (page - 1)) + len;
+		if (unlikely((word & ~1u) != 0 || req->ext != NULL ||
+			     nblk - 1 >= q->dq.max_nblk[op] || req->lba > nblocks - nblk ||
+			     off >= dma_len || len > dma_len - off || (iova & 3) != 0 ||
+			     end > 2 * page || nfree == 0)) {
+			q->sq_tail = (uint16_t)tail;
+			q->nfree = (uint16_t)nfree;
+			if (submit_other(q, req) != 0)
+				break;
+			tail = q->sq_tail;
+			nfree = q->nfree;
+			continue;
 		}
-		if (rc == -EAGAIN || plx_drvq_submit_slow(dq, req, rc) != 0)
-			break;
+		cid = q->free[--nfree];
+		t = &q->trk[CID_IDX(cid)];
+		t->req = req;
+		t->all = cid | epoch;
+		sqe = (u64x2 *)&q->sq[tail];
+		/* READ 0 is opcode 2, WRITE 1 is opcode 1 */
+		sqe[0] = (u64x2){rte_cpu_to_le_64((read - op) | cid << 16), 0};
+		sqe[1] = (u64x2){0, rte_cpu_to_le_64(iova)};
+		sqe[2] = (u64x2){end > page ? rte_cpu_to_le_64((iova & ~(page - 1)) + page) : 0,
+			rte_cpu_to_le_64(req->lba)};
+		sqe[3] = (u64x2){rte_cpu_to_le_64(nblk - 1), 0};
+		tail = tail == q->sq_last ? 0 : tail + 1;
+		plain++;
+		blocks += nblk;
+		writes += op;
+		wblocks += nblk & -(uint64_t)op;
 	}
+	q->sq_tail = (uint16_t)tail;
+	q->nfree = (uint16_t)nfree;
 	nvme_qpair_ring(q);
-	if (count[PLX_OP_READ] != 0)
-		plx_drvq_count_ops(dq, PLX_OP_READ, count[PLX_OP_READ], blocks[PLX_OP_READ]);
-	if (count[PLX_OP_WRITE] != 0)
-		plx_drvq_count_ops(dq, PLX_OP_WRITE, count[PLX_OP_WRITE], blocks[PLX_OP_WRITE]);
-	return plx_drvq_count_submit(dq, i);
+	if (plain != writes)
+		plx_drvq_count_ops(&q->dq, PLX_OP_READ, plain - writes, blocks - wblocks);
+	if (writes != 0)
+		plx_drvq_count_ops(&q->dq, PLX_OP_WRITE, writes, wblocks);
+	return plx_drvq_count_submit(&q->dq, i);
 }
 
 /* Send a command again that the device failed but allows to try again (DNR clear). */
@@ -323,7 +318,7 @@ retry(struct nvme_qpair *q, struct nvme_tracker *t, uint16_t status)
 		nvme_data_free(q, t);
 	t->retries++;
 	t->epoch = q->epoch;
-	t->cid = (uint16_t)(t->cid + NVME_MAX_DEPTH + 1);
+	t->cid = CID_NEXT(t->cid);
 	if (place(q, t) != 0)
 		return false;
 	plx_stat_add(&q->dq.st.retried, 1);
@@ -345,7 +340,7 @@ complete_slow(
 		req->result = rte_le_to_cpu_64(cqe->result);
 	if (t->flags & NVME_TRK_POOL)
 		nvme_data_free(q, t);
-	tracker_put(q, t, (uint16_t)(t - q->trk));
+	tracker_put(q, t);
 	return plx_drvq_resolve(&q->dq, req);
 }
 
@@ -370,49 +365,51 @@ tick(struct nvme_qpair *q)
 static __rte_always_inline uint16_t
 reap(struct nvme_qpair *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *errors)
 {
-	uint16_t done = 0, bad = 0, head = q->cq_head;
-	uint32_t phase = q->phase;
+	struct plx_blk_req **out = reqs, **const end = reqs + n;
+	const struct nvme_cqe *const cq = q->cq, *const last = cq + q->cq_size,
+				     *cqe = cq + q->cq_head;
+	struct nvme_tracker *const trk = q->trk;
+	const uint32_t depth = q->depth;
+	uint32_t phase = q->phase, left = q->cq_size;
 
-	while (done < n && bad < q->cq_size) {
-		const struct nvme_cqe *cqe = &q->cq[head];
+	/* a device that posts without end is left for the next poll */
+	while (out != end && left != 0) {
 		/* pairs with the device's posting of the entry, phase last (3.3.3.2) */
 		uint32_t v = rte_le_to_cpu_32(__atomic_load_n(&cqe->cid_status, __ATOMIC_ACQUIRE));
-		uint16_t idx = v & NVME_MAX_DEPTH, status = (uint16_t)(v >> 17);
-		struct nvme_tracker *t;
+		const struct nvme_cqe *this = cqe;
+		struct nvme_tracker *t = &trk[CID_IDX(v)];
 		struct plx_blk_req *req;
 
-		if ((v & (1u << 16)) != phase)
+		if ((v & PHASE) != phase)
 			break;
-		q->cq_unrung++;
-		if (unlikely(++head == q->cq_size)) {
-			head = 0;
-			phase ^= 1u << 16;
+		left--;
+		if (unlikely(++cqe == last)) {
+			cqe = cq;
+			phase ^= PHASE;
 		}
-		t = &q->trk[idx];
-		if (unlikely(idx >= q->depth || t->req == NULL || t->cid != (uint16_t)v)) {
-			bad++;
+		if (unlikely(CID_IDX(v) >= depth || (req = t->req) == NULL ||
+			     t->cid != (uint16_t)v)) {
+			plx_stat_add(&q->dq.st.bad_device, 1);
 			continue;
 		}
-		req = t->req;
-		if (unlikely((status | t->flags) != 0)) {
-			req = complete_slow(q, t, cqe, status);
+		if (unlikely((v >> 17 | t->all >> 32) != 0)) {
+			req = complete_slow(q, t, this, (uint16_t)(v >> 17));
 			if (req == NULL)
 				continue;
 			*errors = (uint16_t)(*errors + (req->status != 0));
 		} else {
-			tracker_put(q, t, idx);
+			tracker_put(q, t);
 			req->status = 0;
 			req->raw = 0;
 		}
-		reqs[done++] = req;
+		*out++ = req;
 	}
-	q->cq_head = head;
+	q->cq_unrung = (uint16_t)(q->cq_unrung + q->cq_size - left);
+	q->cq_head = (uint16_t)(cqe - cq);
 	q->phase = phase;
-	if (unlikely(bad != 0))
-		plx_stat_add(&q->dq.st.bad_device, bad);
 	if (q->cq_unrung >= q->cq_lazy)
 		ring_cq(q);
-	return done;
+	return (uint16_t)(out - reqs);
 }
 
 uint16_t

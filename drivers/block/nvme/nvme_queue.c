@@ -81,7 +81,7 @@ map_dma(struct nvme_qpair *q)
 	struct layout l = layout(q);
 	uint64_t iova = plx_mem_iova(q->dom, q->sq, l.size);
 
-	if (iova == PLX_BAD_IOVA || (iova & q->page_mask) != 0) {
+	if (iova == PLX_BAD_IOVA || (iova & (q->page_size - 1)) != 0) {
 		PLX_LOG(ERR, "nvme: %s: memory of queue %u can't be mapped for the device",
 			q->c->name, q->qid);
 		return -ENOMEM;
@@ -90,6 +90,7 @@ map_dma(struct nvme_qpair *q)
 	q->cq_iova = iova + l.cq;
 	q->slots_iova = iova + l.slots;
 	q->pool_iova = iova + l.pool;
+	q->dma = q->dom->table->r[0];
 	return 0;
 }
 
@@ -108,10 +109,12 @@ trackers_reset(struct nvme_qpair *q)
 	uint16_t i;
 
 	for (i = 0; i < q->depth; i++) {
-		q->trk[i].req = NULL;
-		q->trk[i].npool = 0;
-		q->trk[i].cid = (uint16_t)((q->trk[i].cid & ~NVME_MAX_DEPTH) | i);
-		q->free[i] = (uint16_t)(q->depth - 1 - i); /* the first to go is 0 */
+		/* the first to go is 0; ids of before stay strange to this life */
+		uint16_t idx = (uint16_t)(q->depth - 1 - i), cid = q->trk[idx].cid;
+
+		cid = (uint16_t)((cid & ~NVME_MAX_DEPTH) + NVME_MAX_DEPTH + 1);
+		q->free[i] = cid | idx;
+		q->trk[idx] = (struct nvme_tracker){.cid = cid | idx};
 	}
 	q->nfree = q->depth;
 	for (i = 0; i < NVME_POOL_PAGES; i++)
@@ -148,7 +151,7 @@ nvme_queue_alloc(
 	q->c = c;
 	q->dom = c->vfio->domain;
 	q->opc_nsid = (uint64_t)ns->nsid << 32;
-	q->page_mask = c->page_size - 1;
+	q->page_size = c->page_size;
 	q->lba_shift = ns->lba_shift;
 	q->sgl = c->sgl;
 	q->sgl_dword = c->sgl_dword;

@@ -52,8 +52,7 @@ tests()
 }
 
 # Suites that only run when asked for: they take long, or need what most machines lack.
-not_now=(--no-suite perf --no-suite soak --no-suite vm --no-suite fuzz
-	--no-suite format)
+not_now=(--no-suite perf --no-suite soak --no-suite vm --no-suite fuzz)
 
 run_release()
 {

@@ -86,8 +86,8 @@ struct plx_vfu {
 	bool write_multi; /* negotiated */
 	bool close_after; /* the reply under way is the last */
 	bool dma_let_go, was_reset; /* how far VFU_LEAVING is */
-	bool warned; /* of what keeps the next client out */
-	uint32_t peer_fds; /* how many fds the client takes in a message */
+	bool warned;                /* of what keeps the next client out */
+	uint32_t peer_fds;          /* how many fds the client takes in a message */
 	time_t hello_until;
 	struct vfu_msg msg;
 	size_t in_room;

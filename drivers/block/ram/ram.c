@@ -28,8 +28,8 @@ PLX_LOG_TYPE(ram, NOTICE);
 #define RAM_QUEUES 64
 #define RAM_DEPTH 4096
 #define RAM_NO_LBA UINT64_MAX
-#define RAM_GIVE_BACK (256u << 10) /* zeroing this much frees the pages rather than writing them \
-				    */
+/* zeroing this much frees the pages rather than writing them */
+#define RAM_GIVE_BACK (256u << 10)
 
 struct ram {
 	struct plx_blk blk;

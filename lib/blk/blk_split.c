@@ -14,7 +14,6 @@
 
 #include "blk_priv.h"
 
-#define NB_PARENTS 64
 #define NB_CHILDREN 32
 #define NB_BOUNCE 4
 #define CHILD_SEGS 64
@@ -64,14 +63,14 @@ struct pool {
 struct plx_split {
 	TAILQ_HEAD(, parent) pending;
 	struct pool parent_pool, child_pool, bounce_pool;
-	uint16_t parent_free[NB_PARENTS], child_free[NB_CHILDREN], bounce_free[NB_BOUNCE];
+	uint16_t child_free[NB_CHILDREN], bounce_free[NB_BOUNCE];
 	size_t bounce_unit;
 	bool cpu;     /* the bounce memory is libc's */
 	bool tainted; /* a peer may still write into the bounce memory */
 	uint32_t max_segs;
 	uint8_t *bounce;
-	struct parent parents[NB_PARENTS];
 	struct child children[NB_CHILDREN];
+	struct parent parents[]; /* q.depth of them, then their pool's free list */
 };
 
 static int
@@ -91,13 +90,17 @@ pool_put(struct pool *p, long i)
 int
 blk_split_init(struct plx_drvq *dq, size_t bounce_unit, int socket)
 {
-	struct plx_split *s = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*s));
+	/* as many parents as requests: a device may have to bounce every one of them */
+	size_t size =
+		sizeof(struct plx_split) + dq->q.depth * (sizeof(struct parent) + sizeof(uint16_t));
+	struct plx_split *s =
+		aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(size, RTE_CACHE_LINE_SIZE));
 
 	if (s == NULL)
 		return -ENOMEM;
-	memset(s, 0, offsetof(struct plx_split, parents));
+	memset(s, 0, offsetof(struct plx_split, children));
 	TAILQ_INIT(&s->pending);
-	s->parent_pool.free = s->parent_free;
+	s->parent_pool.free = (uint16_t *)&s->parents[dq->q.depth];
 	s->child_pool.free = s->child_free;
 	s->bounce_pool.free = s->bounce_free;
 	s->max_segs = CHILD_SEGS;
@@ -464,7 +467,7 @@ blk_split_start(struct plx_drvq *dq, struct plx_blk_req *req)
 
 	if (blk_never_cut(req) && !blk_one_command(dq, req))
 		return -EMSGSIZE;
-	i = pool_get(&s->parent_pool, NB_PARENTS);
+	i = pool_get(&s->parent_pool, dq->q.depth);
 	if (i < 0)
 		return -EAGAIN;
 	p = &s->parents[i];

@@ -96,8 +96,8 @@ unpark(struct plx_blk *blk, int rc)
 void
 plx_blk_unpark(struct plx_blk *blk, int rc)
 {
-	/* a start or reset that the application asked for ends by itself */
-	if (blk->info.state == PLX_BLK_RESETTING && blk->ctl == PLX_CTL_NONE)
+	/* a reset that the application asked for ends by itself */
+	if (blk->info.state == PLX_BLK_RESETTING && blk->ctl != PLX_CTL_RESET)
 		unpark(blk, rc);
 }
 

@@ -16,6 +16,7 @@
 PLX_LOG_USE(nvme);
 
 #define AER_CID 0x4000 /* command ids of event requests; others count up from 0 below it */
+#define MAX_LOGGED 64  /* events; a device may send any number of them */
 
 int
 nvme_admin_alloc(struct nvme_ctrlr *c)
@@ -65,7 +66,8 @@ nvme_admin_reset(struct nvme_ctrlr *c)
 	memset(a->sq, 0, 2 * (size_t)c->page_size);
 	a->tail = a->head = 0;
 	a->phase = 1u << 16;
-	a->nb_aer = 0;
+	a->aer = 0;
+	a->aer_refused = false;
 	a->ready = true;
 	if (a->cmd.busy) {
 		a->cmd.busy = false;
@@ -137,11 +139,13 @@ void
 nvme_admin_arm_aer(struct nvme_ctrlr *c)
 {
 	struct nvme_sqe sqe = {.opcode = nvme_admin_async_event};
-	uint8_t max = (uint8_t)RTE_MIN(NVME_NB_AER, c->id.aerl + 1);
+	uint8_t i, max = (uint8_t)RTE_MIN(NVME_NB_AER, c->id.aerl + 1);
 
-	while (c->admin.nb_aer < max) {
-		submit(c, &sqe, (uint16_t)(AER_CID + c->admin.nb_aer));
-		c->admin.nb_aer++;
+	for (i = 0; i < max && !c->admin.aer_refused; i++) {
+		if (c->admin.aer & 1u << i)
+			continue;
+		c->admin.aer |= (uint8_t)(1u << i);
+		submit(c, &sqe, (uint16_t)(AER_CID + i));
 	}
 }
 
@@ -149,18 +153,17 @@ nvme_admin_arm_aer(struct nvme_ctrlr *c)
 static void
 event(struct nvme_ctrlr *c, uint32_t dw0, uint16_t status)
 {
-	uint8_t type = dw0 & 7, info = (dw0 >> 8) & 0xff;
+	uint8_t type = dw0 & 7, info = (dw0 >> 8) & 0xff, lid = (dw0 >> 16) & 0xff;
 	struct nvme_ns *ns;
 
-	c->admin.nb_aer--;
 	if (status != 0) { /* not offered, or aborted: don't ask again */
-		c->id.aerl = 0;
-		c->admin.nb_aer = UINT8_MAX;
+		c->admin.aer_refused = true;
 		return;
 	}
-	PLX_LOG(NOTICE, "nvme: %s: event: type %u, info %u, log page %02x", c->name, type, info,
-		(dw0 >> 16) & 0xff);
-	c->log = (uint8_t)(dw0 >> 16);
+	if (c->admin.nb_event++ < MAX_LOGGED)
+		PLX_LOG(NOTICE, "nvme: %s: event: type %u, info %u, log page %02x", c->name, type,
+			info, lid);
+	c->logs[lid / 64] |= 1ull << lid % 64;
 	if (type == NVME_AER_NOTICE && info == NVME_AER_NOTICE_NS_CHANGED)
 		c->rescan = true;
 	for (ns = c->ns; ns != NULL; ns = ns->next) {
@@ -197,8 +200,9 @@ nvme_admin_poll(struct nvme_ctrlr *c)
 			a->cmd.status = status;
 			a->cmd.result = result;
 			a->cmd.busy = false;
-		} else if (cid >= AER_CID && cid < AER_CID + NVME_NB_AER && a->nb_aer != 0 &&
-			   a->nb_aer <= NVME_NB_AER) {
+		} else if (cid >= AER_CID && cid < AER_CID + NVME_NB_AER &&
+			   (a->aer & 1u << (cid - AER_CID)) != 0) {
+			a->aer &= (uint8_t) ~(1u << (cid - AER_CID));
 			event(c, (uint32_t)result, status);
 		} else {
 			a->bad++;

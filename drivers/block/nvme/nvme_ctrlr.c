@@ -13,6 +13,13 @@
 
 PLX_LOG_USE(nvme);
 
+/* What BAR 0 has room for. */
+static uint64_t
+nb_doorbells(const struct nvme_ctrlr *c)
+{
+	return (c->vfio->regions[0].size - NVME_DB_BASE) / c->db_stride;
+}
+
 int
 nvme_ctrlr_check_caps(struct nvme_ctrlr *c)
 {
@@ -30,7 +37,8 @@ nvme_ctrlr_check_caps(struct nvme_ctrlr *c)
 			c->name);
 		return -ENODEV;
 	}
-	if (mqes < 2 || c->page_size > 65536 || c->vs == 0 || css == NVME_CAP_CSS_ADMIN) {
+	if (mqes < 2 || c->page_size > 65536 || c->vs == 0 || css == NVME_CAP_CSS_ADMIN ||
+		nb_doorbells(c) < 4) {
 		PLX_LOG(ERR, "nvme: %s: not a usable controller: CAP %#" PRIx64 ", VS %#x", c->name,
 			c->cap, c->vs);
 		return -EPROTO;
@@ -145,8 +153,9 @@ nvme_ctrlr_bring_up(struct nvme_ctrlr *c)
 	if (c->state == NVME_ATTACHING) {
 		uint32_t got = (uint32_t)c->admin.cmd.result;
 
-		c->max_queues =
-			(uint16_t)RTE_MIN(c->want_queues, RTE_MIN(got & 0xffff, got >> 16) + 1);
+		got = RTE_MIN(got & 0xffff, got >> 16) + 1;
+		got = (uint32_t)RTE_MIN(got, nb_doorbells(c) / 2 - 1);
+		c->max_queues = (uint16_t)RTE_MIN(c->want_queues, got);
 		c->up_rc = alloc_dbbuf(c);
 		NVME_OR_RETURN(&c->up, c->up_rc);
 	}

@@ -69,7 +69,7 @@ nvme_release(struct plx_dev *dev)
 static int
 map_regs(struct nvme_ctrlr *c)
 {
-	if (c->vfio->regions[0].size < NVME_DB_BASE + 2 * sizeof(uint32_t)) {
+	if (c->vfio->regions[0].size < NVME_DB_BASE + 4 * sizeof(uint32_t)) {
 		PLX_LOG(ERR, "nvme: %s: BAR 0 has %" PRIu64 " bytes: too small for NVMe", c->name,
 			c->vfio->regions[0].size);
 		return -EPROTO;
@@ -170,7 +170,29 @@ nvme_attach(struct plx_dev *dev)
 
 /* ---- recovery ---- */
 
-/* The controller is gone or beyond help: everything in flight ends with err. */
+/* End what is in flight on a queue of a dead controller. */
+static void
+bury(struct nvme_qpair *q)
+{
+	nvme_queue_drain(q);
+	nvme_queue_cancel(q, -ENODEV, PLX_IO_MAYBE_DMA);
+}
+
+/* Owners that were stuck inside a call when the controller died: once they are out, their queues
+ * are taken too. */
+static void
+take_late(struct nvme_ctrlr *c)
+{
+	struct nvme_qpair *q;
+
+	for (q = c->queues; q != NULL; q = q->next)
+		if (!q->dq.taken && plx_drvq_takeover(&q->dq, -ENODEV) == 0) {
+			plx_drvq_split_cancel(&q->dq, -ENODEV);
+			bury(q);
+		}
+}
+
+/* The controller is gone or beyond help: everything in flight ends with -ENODEV. */
 void
 nvme_ctrlr_dead(struct nvme_ctrlr *c, int err)
 {
@@ -180,18 +202,17 @@ nvme_ctrlr_dead(struct nvme_ctrlr *c, int err)
 	if (c->state == NVME_DEAD)
 		return;
 	c->state = NVME_DEAD;
-	c->admin.ready = false;
+	if (c->reset_rc == -EINPROGRESS) /* whoever waits for a reset */
+		c->reset_rc = err;
 	PLX_LOG(ERR,
 		"nvme: %s: the controller is lost (%s); its requests end with -ENODEV, detach it",
 		c->name, strerror(-err));
 	for (ns = c->ns; ns != NULL; ns = ns->next)
 		plx_blk_removed(&ns->blk);
-	for (q = c->queues; q != NULL; q = q->next) {
-		if (!q->dq.taken)
-			continue; /* its owner is stuck inside a call */
-		nvme_queue_drain(q);
-		nvme_queue_cancel(q, -ENODEV, PLX_IO_MAYBE_DMA);
-	}
+	c->admin.ready = false; /* after owners have left: they read it */
+	for (q = c->queues; q != NULL; q = q->next)
+		if (q->dq.taken)
+			bury(q);
 }
 
 void
@@ -220,7 +241,7 @@ static bool
 to_create(struct nvme_qpair *q)
 {
 	if (q->created && q->drop) {
-		q->created = q->drop = false;
+		q->created = q->sq_created = q->drop = false;
 		nvme_queue_cancel(q, -ECANCELED, 0);
 	}
 	return q->created;
@@ -254,7 +275,12 @@ reset_step(struct nvme_ctrlr *c)
 	for (q = c->queues; q != NULL; q = q->next)
 		if (q->created)
 			nvme_queue_drain(q);
+	nvme_queue_qids(c);
 	PLX_PT_CALL(&c->pt, c->rc, nvme_ctrlr_bring_up(c), nvme_ctrlr_bring_up(c));
+	NVME_OR_RETURN(&c->pt, c->rc);
+	/* what is sent again must fit what the namespaces are now */
+	c->rescan = false;
+	PLX_PT_CALL(&c->pt, c->rc, nvme_ctrlr_scan(c), nvme_ctrlr_scan(c));
 	NVME_OR_RETURN(&c->pt, c->rc);
 	for (c->q = c->queues; c->q != NULL; c->q = c->q->next) {
 		if (!to_create(c->q))
@@ -300,7 +326,23 @@ look_at_queues(struct nvme_ctrlr *c)
 	}
 }
 
-/* Once a tick: CSTS, commands that are too old, and what an event asked for. */
+/* Take the next log page to be read. @return false: none */
+static bool
+next_log(struct nvme_ctrlr *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < 256; i++) {
+		if (c->logs[i / 64] & 1ull << i % 64) {
+			c->logs[i / 64] &= ~(1ull << i % 64);
+			c->log = (uint8_t)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Once a tick: CSTS, commands that are too old, and what events asked for. */
 static int
 watch_step(struct nvme_ctrlr *c)
 {
@@ -319,9 +361,8 @@ watch_step(struct nvme_ctrlr *c)
 		PLX_PT_RETURN(&c->pt, 0);
 	}
 	look_at_queues(c);
-	if (c->log != 0 && !c->reset_wanted) {
+	while (!c->reset_wanted && next_log(c)) {
 		PLX_PT_CALL(&c->pt, c->rc, nvme_admin_log(c, c->log), nvme_admin_wait(c));
-		c->log = 0;
 		NVME_OR_RETURN(&c->pt, c->rc);
 	}
 	if (c->rescan && !c->reset_wanted) {
@@ -404,17 +445,39 @@ detach_end(struct nvme_ctrlr *c, int rc)
 	return rc;
 }
 
+/* What the watch or a reset had begun comes to its end first. */
+static int
+detach_step(struct nvme_ctrlr *c)
+{
+	int rc;
+
+	if (c->resetting) {
+		rc = reset_step(c);
+		if (rc == -EINPROGRESS)
+			return rc;
+		c->resetting = false;
+		if (rc != 0)
+			nvme_ctrlr_dead(c, rc);
+	}
+	if (c->watching) {
+		if (watch_step(c) == -EINPROGRESS)
+			return -EINPROGRESS;
+		c->watching = false;
+	}
+	return c->state == NVME_DEAD ? 0 : shutdown_step(c);
+}
+
 static int
 nvme_detach(struct plx_dev *dev)
 {
 	struct nvme_ctrlr *c = dev->priv;
 
+	c->detaching = true;
 	if (c->state == NVME_DEAD)
 		return detach_end(c, 0);
+	c->resetting = c->state == NVME_RESETTING;
 	c->state = NVME_DETACHING;
-	if (c->watching) /* what the watch had begun comes to its end first */
-		return -EINPROGRESS;
-	return detach_end(c, shutdown_step(c));
+	return detach_end(c, detach_step(c));
 }
 
 static int
@@ -423,23 +486,20 @@ nvme_poll(struct plx_dev *dev)
 	struct nvme_ctrlr *c = dev->priv;
 	int rc;
 
-	if (c->state == NVME_ATTACHING)
-		return attach_end(c, attach_step(c));
-	if (c->state == NVME_DETACHING) {
-		if (c->watching && watch_step(c) == -EINPROGRESS)
-			return -EINPROGRESS;
-		c->watching = false;
-		return detach_end(c, shutdown_step(c));
-	}
-	if (c->state == NVME_DEAD)
-		return 0;
 	/* serve the transport; an operation's outcome is for who waits for it */
 	if (!c->vfio->busy)
 		plx_vfio_poll(c->vfio);
+	if (c->state == NVME_ATTACHING)
+		return attach_end(c, attach_step(c));
+	if (c->detaching)
+		return detach_end(c, detach_step(c));
+	if (c->state == NVME_DEAD) {
+		take_late(c);
+		return 0;
+	}
 	rc = __atomic_load_n(&c->vfio->lost, __ATOMIC_RELAXED);
 	if (rc != 0) {
 		nvme_ctrlr_dead(c, rc);
-		c->reset_rc = rc;
 		return 1;
 	}
 	if (c->state == NVME_RUNNING)

@@ -124,6 +124,34 @@ queue(struct nvme_ns *ns, uint16_t i)
 	return (struct nvme_qpair *)ns->blk.queues[i];
 }
 
+/* A state machine in the operations: delete the queues. */
+static int
+delete_all(struct nvme_ns *ns)
+{
+	PLX_PT_BEGIN(&ns->del);
+	for (ns->i = 0; ns->i < ns->blk.info.nb_queues; ns->i++) {
+		PLX_PT_CALL(&ns->del, ns->del_rc, nvme_queue_delete(queue(ns, ns->i)),
+			nvme_queue_delete(queue(ns, ns->i)));
+		if (ns->del_rc != 0)
+			PLX_PT_RETURN(&ns->del, ns->del_rc);
+		/* deleting made the device complete the rest as aborted, or drop it */
+		nvme_queue_drain(queue(ns, ns->i));
+		nvme_queue_cancel(queue(ns, ns->i), -ECANCELED, 0);
+	}
+	PLX_PT_END(&ns->del);
+}
+
+/* The device would not let go of a queue: only disabling it helps. */
+static void
+take_off(struct nvme_ns *ns)
+{
+	uint16_t i;
+
+	nvme_ctrlr_want_reset(ns->c);
+	for (i = 0; i < ns->blk.info.nb_queues; i++)
+		queue(ns, i)->drop = true;
+}
+
 static int
 start_step(struct nvme_ns *ns)
 {
@@ -140,8 +168,20 @@ start_step(struct nvme_ns *ns)
 		if (!queue(ns, ns->i)->created)
 			PLX_PT_CALL(&ns->pt, ns->rc, nvme_queue_create(queue(ns, ns->i)),
 				nvme_queue_create(queue(ns, ns->i)));
+	if (ns->rc == 0) {
+		c->owner = NULL;
+		PLX_PT_RETURN(&ns->pt, 0);
+	}
+	/* all or none: what there is goes again, by a reset where it won't otherwise */
+	ns->start_rc = ns->rc;
+	if (ns->rc != -ETIMEDOUT)
+		PLX_PT_CALL(&ns->pt, ns->rc, delete_all(ns), delete_all(ns));
 	c->owner = NULL;
-	PLX_PT_RETURN(&ns->pt, ns->rc);
+	if (ns->rc != 0) {
+		take_off(ns);
+		PLX_PT_WAIT(&ns->pt, c->reset_rc != -EINPROGRESS);
+	}
+	PLX_PT_RETURN(&ns->pt, ns->start_rc);
 	PLX_PT_END(&ns->pt);
 }
 
@@ -171,24 +211,15 @@ stop_step(struct nvme_ns *ns)
 	ns->until = plx_deadline_in(DRAIN_MS);
 	PLX_PT_WAIT(&ns->pt,
 		drain_all(ns) == 0 || plx_deadline_past(ns->until) || c->state == NVME_DEAD);
-	for (ns->i = 0; ns->i < ns->blk.info.nb_queues && c->state != NVME_DEAD; ns->i++) {
-		PLX_PT_CALL(&ns->pt, ns->rc, nvme_queue_delete(queue(ns, ns->i)),
-			nvme_queue_delete(queue(ns, ns->i)));
-		if (ns->rc != 0)
-			break;
-		/* deleting made the device complete the rest as aborted, or drop it */
-		nvme_queue_drain(queue(ns, ns->i));
-		nvme_queue_cancel(queue(ns, ns->i), -ECANCELED, 0);
-	}
+	ns->rc = -ENODEV;
+	if (c->state != NVME_DEAD)
+		PLX_PT_CALL(&ns->pt, ns->rc, delete_all(ns), delete_all(ns));
 	c->owner = NULL;
 	if (c->state == NVME_DEAD)
 		PLX_PT_RETURN(&ns->pt, -ENODEV);
-	if (ns->rc != 0) /* it would not let go of a queue: only disabling helps */
-		nvme_ctrlr_want_reset(c);
 	if (ns->rc == 0)
 		PLX_PT_RETURN(&ns->pt, 0);
-	for (ns->i = 0; ns->i < ns->blk.info.nb_queues; ns->i++)
-		queue(ns, ns->i)->drop = true;
+	take_off(ns);
 	PLX_PT_WAIT(&ns->pt, c->reset_rc != -EINPROGRESS);
 	PLX_PT_RETURN(&ns->pt, -ETIMEDOUT);
 	PLX_PT_END(&ns->pt);
@@ -236,7 +267,7 @@ admin_step(struct nvme_ns *ns)
 static int
 run(struct nvme_ns *ns, int (*step)(struct nvme_ns *))
 {
-	ns->pt = (struct plx_pt){0};
+	ns->pt = ns->del = (struct plx_pt){0};
 	ns->step = step;
 	return step(ns);
 }
@@ -340,7 +371,11 @@ nvme_ns_refresh(struct nvme_ns *ns, const struct nvme_id_ns *id)
 
 	if (ns->blk.info.state == PLX_BLK_REMOVED)
 		return;
-	if (check_ns(ns->c, ns->nsid, id) != ns->lba_shift) {
+	if (memcmp(id->nguid, ns->blk.info.nguid, sizeof(id->nguid)) != 0) {
+		PLX_LOG(ERR, "nvme: %s: namespace %u is another one now: it is taken off",
+			ns->c->name, ns->nsid);
+		nvme_ns_gone(ns);
+	} else if (check_ns(ns->c, ns->nsid, id) != ns->lba_shift) {
 		PLX_LOG(ERR, "nvme: %s: namespace %u has another format now: it is taken off",
 			ns->c->name, ns->nsid);
 		nvme_ns_gone(ns);
@@ -363,6 +398,7 @@ nvme_ns_gone(struct nvme_ns *ns)
 
 		if (q == NULL || !q->dq.taken)
 			continue;
+		q->drop = true;
 		nvme_queue_drain(q);
 		nvme_queue_cancel(q, -ENODEV, PLX_IO_MAYBE_DMA);
 	}

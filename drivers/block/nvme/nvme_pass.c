@@ -12,12 +12,35 @@
 
 #define PASS_MAX (1u << 20)
 
+/* Queues, events and doorbells are the driver's, and no command may give the device addresses
+ * that the driver doesn't know. */
+static bool
+forbidden(const struct plx_nvme_cmd *cmd)
+{
+	uint32_t cdw10 = rte_le_to_cpu_32(cmd->cdw[10]);
+
+	switch (rte_le_to_cpu_32(cmd->cdw[0]) & 0xff) {
+	case nvme_admin_create_cq:
+	case nvme_admin_create_sq:
+	case nvme_admin_delete_cq:
+	case nvme_admin_delete_sq:
+	case nvme_admin_async_event:
+	case nvme_admin_dbbuf:
+		return true;
+	case nvme_admin_set_features:
+		return (cdw10 & 0xff) == NVME_FEAT_FID_NUM_QUEUES ||
+		       (cdw10 & 0xff) == NVME_FEAT_FID_HOST_MEM_BUF;
+	default:
+		return false;
+	}
+}
+
 int
 nvme_pass_prepare(struct nvme_ctrlr *c, const struct plx_nvme_cmd *cmd)
 {
 	size_t pages = (cmd->data_len + (size_t)c->page_size - 1) / c->page_size;
 
-	if (cmd->data_len > RTE_MIN(PASS_MAX, c->max_xfer))
+	if (forbidden(cmd) || cmd->data_len > RTE_MIN(PASS_MAX, c->max_xfer))
 		return -EINVAL;
 	if (cmd->data_len == 0)
 		return 0;
@@ -60,16 +83,24 @@ nvme_pass_start(struct nvme_ctrlr *c, const struct plx_nvme_cmd *cmd)
 	memcpy(sqe, cmd->cdw, sizeof(*sqe));
 	sqe->flags &= 3;
 	sqe->mptr = sqe->dptr[0] = sqe->dptr[1] = 0;
-	if (sqe->opcode == nvme_admin_create_cq || sqe->opcode == nvme_admin_create_sq ||
-		sqe->opcode == nvme_admin_delete_cq || sqe->opcode == nvme_admin_delete_sq ||
-		sqe->opcode == nvme_admin_async_event || sqe->opcode == nvme_admin_dbbuf)
-		return -EINVAL; /* queues, events and doorbells are the driver's */
-	if (sqe->opcode == nvme_admin_set_features &&
-		(rte_le_to_cpu_32(sqe->cdw10) & 0xff) == NVME_FEAT_FID_NUM_QUEUES)
-		return -EINVAL;
 	if (cmd->data_len != 0)
 		rc = map(c, sqe, cmd->data_len);
-	return rc != 0 ? rc : nvme_admin_start(c, RTE_MAX(c->admin_ms, NVME_PASS_MS));
+	if (rc == 0)
+		rc = nvme_admin_start(c, RTE_MAX(c->admin_ms, NVME_PASS_MS));
+	if (rc != -EINPROGRESS) { /* the device has not seen it */
+		plx_mem_free(c->big);
+		c->big = NULL;
+	}
+	return rc;
+}
+
+static bool
+changes_namespaces(const struct plx_nvme_cmd *cmd)
+{
+	uint8_t opcode = (uint8_t)rte_le_to_cpu_32(cmd->cdw[0]);
+
+	return opcode == nvme_admin_format_nvm || opcode == nvme_admin_ns_mgmt ||
+	       opcode == nvme_admin_ns_attach;
 }
 
 void
@@ -80,11 +111,11 @@ nvme_pass_end(struct nvme_ctrlr *c, struct plx_nvme_cmd *cmd, int rc)
 		cmd->result = c->admin.cmd.result;
 		if (c->big != NULL && !cmd->to_device)
 			memcpy(cmd->data, c->big + c->page_size, cmd->data_len);
-	}
-	/* one that was not answered may still be at it: the reset that follows ends that */
-	if (rc == -ETIMEDOUT || rc == -ENODEV)
-		nvme_quarantine(c, c->big);
-	else
+		if (cmd->status == 0 && changes_namespaces(cmd))
+			c->rescan = true;
 		plx_mem_free(c->big);
+	} else { /* not answered: the device may still be at it */
+		nvme_quarantine(c, c->big);
+	}
 	c->big = NULL;
 }

@@ -33,8 +33,8 @@
 #define NVME_MAX_XFER (4u << 20) /* bytes a command, where the controller sets no limit */
 #define NVME_SLOT_BYTES 512      /* a tracker's own list memory: 64 PRPs or 32 SGL descriptors */
 #define NVME_POOL_PAGES 16       /* pages for longer lists, shared by a queue's trackers */
-#define NVME_RETRIES 4
-#define NVME_BOUNCE 65536 /* bytes of a bounce buffer; a queue has a few */
+#define NVME_RETRIES 4           /* of a command, resets of the controller included */
+#define NVME_BOUNCE 65536        /* bytes of a bounce buffer; a queue has a few */
 #define NVME_NB_AER 4
 #define NVME_PASS_MS 60000u /* bound of an admin command of the application */
 #define NVME_TICK_MS 500    /* the watch looks at the controller, and commands age */
@@ -110,7 +110,8 @@ struct nvme_qpair {
 	uint64_t sq_iova, cq_iova;
 	volatile uint32_t *sq_shadow, *sq_event, *cq_shadow, *cq_event;
 	uint16_t qid, sq_size;
-	bool created;
+	bool created;     /* the device knows its memory */
+	bool sq_created;  /* its submission queue too */
 	bool lost_memory; /* the device may still reach its memory */
 	bool drop;        /* at a reset: cancel what is in flight, don't create it again */
 	struct nvme_ns *ns;
@@ -134,7 +135,9 @@ struct nvme_admin {
 	uint16_t tail, head;
 	uint32_t phase;
 	struct nvme_admin_cmd cmd;
-	uint8_t nb_aer; /* outstanding */
+	uint8_t aer;       /* event requests outstanding, a bit each; see NVME_NB_AER */
+	bool aer_refused;  /* ask for no more */
+	uint32_t nb_event; /* events so far: only the first are logged */
 	bool ready;
 	uint64_t bad; /* completions that made no sense */
 };
@@ -149,7 +152,9 @@ struct nvme_ns {
 	/* the operation under way */
 	struct plx_pt pt;
 	int (*step)(struct nvme_ns *ns);
-	int rc;
+	int rc, start_rc;
+	struct plx_pt del; /* called by the operation */
+	int del_rc;
 	uint16_t i;
 	struct plx_deadline until;
 	struct plx_nvme_cmd *cmd;
@@ -192,9 +197,12 @@ struct nvme_ctrlr {
 	struct nvme_qpair *q;  /* being created by a reset */
 	int reset_rc;          /* of the last reset; -EINPROGRESS until it ended */
 	bool reset_wanted;
-	bool watching; /* the watch has the admin queue and the registers */
-	bool rescan;   /* namespaces changed */
-	uint8_t log;   /* the log page of an event, to be read so that the next one comes */
+	bool detaching, resetting; /* detach waits for a reset to end */
+	bool watching;             /* the watch has the admin queue and the registers */
+	bool rescan;               /* namespaces changed */
+	/* log pages of events, a bit each, to be read so that the next event comes; the one read */
+	uint64_t logs[4];
+	uint8_t log;
 	struct nvme_kept *quarantine;
 
 	/* the register access under way */
@@ -248,6 +256,7 @@ int nvme_queue_delete(struct nvme_qpair *q);
 uint32_t nvme_queue_drain(struct nvme_qpair *q);
 void nvme_queue_cancel(struct nvme_qpair *q, int status, uint8_t flags);
 void nvme_queue_replay(struct nvme_qpair *q);
+void nvme_queue_qids(struct nvme_ctrlr *c);
 
 /* nvme_admin.c */
 int nvme_admin_alloc(struct nvme_ctrlr *c);

@@ -349,13 +349,16 @@ static __rte_noinline void
 tick(struct nvme_qpair *q)
 {
 	uint16_t i, limit = q->c->io_limit, now = __atomic_load_n(&q->c->epoch, __ATOMIC_RELAXED);
+	uint16_t away = (uint16_t)(now - q->epoch - 1); /* ticks without a poll don't count */
 
 	q->epoch = now;
 	if (limit == 0)
 		return;
-	for (i = 0; i < q->depth; i++)
+	for (i = 0; i < q->depth; i++) {
+		q->trk[i].epoch = (uint16_t)(q->trk[i].epoch + away);
 		if (q->trk[i].req != NULL && (uint16_t)(now - q->trk[i].epoch) > limit)
 			__atomic_store_n(&q->stuck, true, __ATOMIC_RELAXED);
+	}
 }
 
 /*

@@ -39,6 +39,17 @@ qid_put(struct nvme_ctrlr *c, uint16_t qid)
 	c->qid_used[qid / 64] &= ~(1ull << (qid % 64));
 }
 
+/* After a reset the controller has no queues: only those that are to come back have ids. */
+void
+nvme_queue_qids(struct nvme_ctrlr *c)
+{
+	const struct nvme_qpair *q;
+
+	memset(c->qid_used, 0, sizeof(c->qid_used));
+	for (q = c->queues; q != NULL; q = q->next)
+		c->qid_used[q->qid / 64] |= 1ull << (q->qid % 64);
+}
+
 /* ---- memory ---- */
 
 /* Sizes of the DMA-able parts, each page aligned, in order: SQ, CQ, slots, pool. */
@@ -197,9 +208,9 @@ nvme_queue_free(struct nvme_qpair *q)
 			break;
 		}
 	}
-	if (q->qid != 0)
+	if (q->qid != 0 && !q->created) /* else it is in use until the controller's next reset */
 		qid_put(q->c, q->qid);
-	if (q->lost_memory)
+	if (q->lost_memory || q->created)
 		nvme_quarantine(q->c, q->sq);
 	else
 		plx_mem_free(q->sq);
@@ -289,7 +300,8 @@ answer(struct nvme_qpair *q, int rc, const char *what)
 	return -EIO;
 }
 
-/* A state machine: call again while -EINPROGRESS. */
+/* A state machine: call again while -EINPROGRESS. When it fails, q->created says whether there is
+ * something to delete. */
 int
 nvme_queue_create(struct nvme_qpair *q)
 {
@@ -301,13 +313,17 @@ nvme_queue_create(struct nvme_qpair *q)
 		PLX_PT_RETURN(&c->io, c->io_rc);
 	rings_reset(q);
 	doorbells(q);
+	q->created = true; /* from here on: it may do it without answering */
 	PLX_PT_CALL(&c->io, c->io_rc, create_cq(q), nvme_admin_wait(c));
+	if (c->io_rc == 0 && c->admin.cmd.status != 0)
+		q->created = false;
 	c->io_rc = answer(q, c->io_rc, "creating the completion queue");
 	if (c->io_rc != 0)
 		PLX_PT_RETURN(&c->io, c->io_rc);
-	q->created = true;
 	PLX_PT_CALL(&c->io, c->io_rc, create_sq(q), nvme_admin_wait(c));
-	PLX_PT_RETURN(&c->io, answer(q, c->io_rc, "creating the submission queue"));
+	c->io_rc = answer(q, c->io_rc, "creating the submission queue");
+	q->sq_created = c->io_rc == 0;
+	PLX_PT_RETURN(&c->io, c->io_rc);
 	PLX_PT_END(&c->io);
 }
 
@@ -320,10 +336,14 @@ nvme_queue_delete(struct nvme_qpair *q)
 	PLX_PT_BEGIN(&c->io);
 	if (!q->created)
 		PLX_PT_RETURN(&c->io, 0);
-	PLX_PT_CALL(&c->io, c->io_rc, delete_q(q, nvme_admin_delete_sq), nvme_admin_wait(c));
-	c->io_rc = answer(q, c->io_rc, "deleting the submission queue");
-	if (c->io_rc != 0)
-		PLX_PT_RETURN(&c->io, c->io_rc);
+	if (q->sq_created) {
+		PLX_PT_CALL(
+			&c->io, c->io_rc, delete_q(q, nvme_admin_delete_sq), nvme_admin_wait(c));
+		c->io_rc = answer(q, c->io_rc, "deleting the submission queue");
+		if (c->io_rc != 0)
+			PLX_PT_RETURN(&c->io, c->io_rc);
+		q->sq_created = false;
+	}
 	PLX_PT_CALL(&c->io, c->io_rc, delete_q(q, nvme_admin_delete_cq), nvme_admin_wait(c));
 	c->io_rc = answer(q, c->io_rc, "deleting the completion queue");
 	if (c->io_rc == 0)
@@ -374,6 +394,25 @@ nvme_queue_cancel(struct nvme_qpair *q, int status, uint8_t flags)
 	trackers_reset(q);
 }
 
+/* Send a command again. It takes the tracker that is next, which remembers how often. */
+static int
+send_again(struct nvme_qpair *q, const struct nvme_tracker *old)
+{
+	struct nvme_tracker *t = &q->trk[q->free[q->nfree - 1] & NVME_MAX_DEPTH];
+	int rc;
+
+	if (old->req->op == PLX_OP_NVME)
+		return -ECANCELED;
+	if (old->retries == NVME_RETRIES)
+		return -ETIMEDOUT; /* as it seems, it is what the controller stumbles over */
+	rc = nvme_qpair_issue(&q->dq, old->req);
+	if (rc != 0)
+		return -EIO;
+	t->retries = (uint8_t)(old->retries + 1);
+	plx_stat_add(&q->dq.st.retried, 1);
+	return 0;
+}
+
 /*
  * After a controller reset: send again what was in flight. None of it was reported done, so
  * doing it twice does no harm; passthrough commands, whose effect is unknown here, are not.
@@ -381,25 +420,23 @@ nvme_queue_cancel(struct nvme_qpair *q, int status, uint8_t flags)
 void
 nvme_queue_replay(struct nvme_qpair *q)
 {
-	struct plx_blk_req **reqs = calloc(q->depth, sizeof(*reqs));
+	struct nvme_tracker *old = calloc(q->depth, sizeof(*old));
 	uint16_t i, n = 0;
 	int rc;
 
-	if (reqs == NULL) {
+	if (old == NULL) {
 		nvme_queue_cancel(q, -ECANCELED, 0);
 		return;
 	}
 	for (i = 0; i < q->depth; i++)
 		if (q->trk[i].req != NULL)
-			reqs[n++] = q->trk[i].req;
+			old[n++] = q->trk[i];
 	trackers_reset(q);
 	for (i = 0; i < n; i++) {
-		rc = reqs[i]->op == PLX_OP_NVME ? -ECANCELED : nvme_qpair_issue(&q->dq, reqs[i]);
+		rc = send_again(q, &old[i]);
 		if (rc != 0)
-			plx_drvq_finish(&q->dq, reqs[i], rc == -ECANCELED ? rc : -EIO);
-		else
-			plx_stat_add(&q->dq.st.retried, 1);
+			plx_drvq_finish(&q->dq, old[i].req, rc);
 	}
 	nvme_qpair_ring(q);
-	free(reqs);
+	free(old);
 }

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FAKE_H
+#define FAKE_H
+/*
+ * A small NVMe controller in a thread, served by vfio-user: it checks the host strictly, and
+ * misbehaves as it is told. Change anything of a running one between fake_lock() and
+ * fake_unlock().
+ */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <nvme/types.h>
+
+#include "nvme_spec.h"
+#include "plx_vfu.h"
+
+#define FAKE_QUEUES 8 /* the admin queue and 7 more */
+#define FAKE_NS 2
+#define FAKE_BLOCKS 8192u
+#define FAKE_BLOCK 512u
+#define FAKE_HELD 64
+
+/* What happens to an I/O command. */
+enum fake_fault {
+	FAKE_NONE,
+	FAKE_STATUS, /* ends with fake.status, nothing is done */
+	FAKE_SILENT, /* is never answered */
+	FAKE_BAD_ID, /* done; before its completion comes one of an id that is not out */
+	FAKE_TWICE,  /* done; its completion comes twice */
+	FAKE_JUNK,   /* done; before its completion come random ones */
+	FAKE_FATAL,  /* the controller fails */
+};
+
+struct fake_queue {
+	bool cq, sq;
+	uint64_t sq_iova, cq_iova;
+	uint32_t sq_size, cq_size, head, cq_tail;
+	uint16_t phase;
+	uint8_t out[65536 / 8]; /* command ids outstanding */
+};
+
+struct fake {
+	/* as it describes itself; set before fake_start() */
+	uint64_t cap;
+	uint32_t vs;
+	uint32_t nr_queues; /* the answer to Number of Queues */
+	struct nvme_id_ctrl id;
+	struct nvme_id_ns ns[FAKE_NS];
+	bool ns_there[FAKE_NS];
+	bool post; /* doorbells are not mapped */
+
+	/* misbehaviour */
+	bool all_ones, never_ready, no_shutdown, never_stops;
+	int silent_admin, failed_admin; /* opcodes, -1: none */
+	uint16_t admin_status;
+	enum fake_fault fault;
+	unsigned int nr_faults; /* commands that it happens to */
+	uint16_t status;
+	bool mad_event_index;
+
+	/* what it saw */
+	const char *broken; /* what the host did wrong */
+	unsigned int nr_enabled, nr_io, nr_admin, nr_sgl, nr_events_read;
+	bool was_shut_down;
+	uint16_t aer[16];
+	unsigned int nr_aer;
+
+	/* private */
+	char dir[32], path[64];
+	struct plx_vfu *vfu;
+	struct plx_vfu_dma cache;
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	bool stop, started, failed;
+	uint32_t cc, csts, aqa;
+	uint64_t asq, acq, shadow, event;
+	struct fake_queue q[FAKE_QUEUES];
+	uint32_t posted[2 * FAKE_QUEUES];
+	uint8_t *disk[FAKE_NS];
+	uint32_t seed;
+};
+
+/* A healthy controller with one namespace. */
+void fake_init(struct fake *f);
+void fake_start(struct fake *f);
+void fake_stop(struct fake *f);
+void fake_lock(struct fake *f);
+void fake_unlock(struct fake *f);
+/* Complete an event request, as soon as there is one; between lock and unlock. @return there was */
+bool fake_event(struct fake *f, uint32_t dw0);
+
+/* fake_cmd.c: run a command. @return the status, or FAKE_NO_ANSWER */
+#define FAKE_NO_ANSWER 0xffff
+uint16_t fake_admin(struct fake *f, const struct nvme_sqe *s, uint64_t *result);
+uint16_t fake_io(struct fake *f, const struct nvme_sqe *s);
+
+/* fake.c, for fake_cmd.c */
+void fake_broken(struct fake *f, const char *what);
+void *fake_at(void *fake, uint64_t iova, uint64_t len);
+void fake_zero_doorbells(struct fake *f, uint32_t qid);
+uint32_t fake_page(const struct fake *f);
+
+#endif

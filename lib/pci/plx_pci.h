@@ -59,6 +59,16 @@ int plx_pci_msix_enable(struct plx_pci *pci, bool on);
 /** Continue whichever is under way. @return 0, -EINPROGRESS, -errno */
 int plx_pci_poll(struct plx_pci *pci);
 
+#define PLX_PCI_ADDRESS_LEN 16 /**< room for "0000:01:00.0" */
+
+/** Bring an address into the kernel's form: with a domain, in lower case.
+ * @return 0; -EINVAL not an address */
+int plx_pci_address(const char *text, char bdf[PLX_PCI_ADDRESS_LEN]);
+
+/** Vendor, device and class of a function, from sysfs: it needs no driver, and is not opened. The
+ * rest of pci is zeroed. Any thread. @return 0; -ENOENT no such function */
+int plx_pci_sysfs_ids(const char *bdf, struct plx_pci *pci);
+
 /** @return whether the id list (ended by vendor 0) has this function */
 bool plx_pci_match(const struct plx_pci *pci, const struct plx_pci_id *ids);
 

@@ -133,7 +133,7 @@ static int
 attach_step(struct plx_dev *dev)
 {
 	PLX_PT_BEGIN(&dev->pt);
-	if (probe_is_vfio_user(dev)) {
+	if (probe_transport(dev) != NULL) {
 		PLX_PT_CALL(&dev->pt, dev->rc, probe_pci(dev), probe_pci(dev));
 		if (dev->rc != 0)
 			PLX_PT_RETURN(&dev->pt, dev->rc);

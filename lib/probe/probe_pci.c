@@ -31,6 +31,60 @@ open_vfio_user(struct plx_dev *dev)
 }
 
 static int
+vfio_mode(struct plx_dev *dev, enum plx_vfio_mode *mode)
+{
+	static const char *const modes[] = {"auto", "cdev", "group", "noiommu"};
+	const char *word = plx_arg_str(dev, "vfio");
+	unsigned int i;
+
+	*mode = PLX_VFIO_AUTO;
+	for (i = 0; word != NULL && i < RTE_DIM(modes); i++)
+		if (strcmp(word, modes[i]) == 0) {
+			*mode = (enum plx_vfio_mode)i;
+			return 0;
+		}
+	return word == NULL ? 0 : plx_arg_bad(dev, "vfio", "is none of auto, cdev, group, noiommu");
+}
+
+static int match(struct plx_dev *dev, const struct plx_pci *pci);
+
+/* What no driver is for is left alone: opening it would reset it. */
+static int
+open_pci(struct plx_dev *dev)
+{
+	char bdf[PLX_PCI_ADDRESS_LEN];
+	enum plx_vfio_mode mode;
+	struct plx_pci ids;
+	int rc;
+
+	if (plx_pci_address(dev->addr, bdf) != 0) {
+		PLX_LOG(ERR, "'%s': '%s' is not a PCI address; use pci:0000:01:00.0 (lspci -D)",
+			dev->str, dev->addr);
+		return -EINVAL;
+	}
+	rc = vfio_mode(dev, &mode);
+	if (rc != 0)
+		return rc;
+	if (plx_pci_sysfs_ids(bdf, &ids) != 0) {
+		PLX_LOG(ERR, "'%s': there is no PCI function %s; lspci -D lists them", dev->str,
+			bdf);
+		return -ENOENT;
+	}
+	rc = match(dev, &ids);
+	return rc == 0 ? plx_vfio_pci_open(bdf, mode, &dev->vfio) : rc;
+}
+
+static const char *const vfio_user_keys[] = {"timeout", NULL};
+static const char *const pci_keys[] = {"vfio", NULL};
+
+const struct probe_transport probe_transports[] = {
+	{"vfio-user", "vfio-user:/path/to/socket[,key=value...]", vfio_user_keys, open_vfio_user},
+	{"pci", "pci:0000:01:00.0[,vfio=auto|cdev|group|noiommu][,key=value...]", pci_keys,
+		open_pci},
+	{0},
+};
+
+static int
 new_pci(struct plx_dev *dev)
 {
 	dev->pci = calloc(1, sizeof(*dev->pci));
@@ -41,9 +95,8 @@ new_pci(struct plx_dev *dev)
 }
 
 static int
-match(struct plx_dev *dev)
+match(struct plx_dev *dev, const struct plx_pci *pci)
 {
-	const struct plx_pci *pci = dev->pci;
 	const struct plx_driver *d;
 	char known[256] = "";
 
@@ -67,7 +120,7 @@ int
 probe_pci(struct plx_dev *dev)
 {
 	PLX_PT_BEGIN(&dev->pci_pt);
-	dev->rc = open_vfio_user(dev);
+	dev->rc = probe_transport(dev)->open(dev);
 	if (dev->rc != 0)
 		PLX_PT_RETURN(&dev->pci_pt, dev->rc);
 	PLX_PT_CALL(&dev->pci_pt, dev->rc, plx_vfio_poll(dev->vfio), plx_vfio_poll(dev->vfio));
@@ -75,7 +128,7 @@ probe_pci(struct plx_dev *dev)
 		PLX_PT_RETURN(&dev->pci_pt, dev->rc);
 	PLX_PT_CALL(&dev->pci_pt, dev->rc, new_pci(dev), plx_pci_poll(dev->pci));
 	if (dev->rc == 0)
-		dev->rc = match(dev);
+		dev->rc = match(dev, dev->pci);
 	if (dev->rc == 0)
 		dev->rc = probe_name(dev);
 	PLX_PT_RETURN(&dev->pci_pt, dev->rc);

@@ -10,7 +10,16 @@ enum { DEV_ATTACHING, DEV_ATTACHED, DEV_FAILED, DEV_DETACHING, DEV_DETACHED };
 int probe_parse(struct plx_dev *dev, const char *str);
 /* The keys of a PCI device are known when its driver is. */
 int probe_check_keys(const struct plx_dev *dev, const struct plx_driver *drv);
-bool probe_is_vfio_user(const struct plx_dev *dev);
+/* What brings PCI functions, before it is known which driver they have. */
+struct probe_transport {
+	const char *name; /* the prefix */
+	const char *help;
+	const char *const *keys; /* beside the driver's */
+	int (*open)(struct plx_dev *dev);
+};
+extern const struct probe_transport probe_transports[]; /* probe_pci.c; ended by no name */
+/* The string's, or NULL: it names a driver. */
+const struct probe_transport *probe_transport(const struct plx_dev *dev);
 /* What the string should look like. */
 const char *probe_help(const struct plx_dev *dev);
 /* Add to a list in words. */

@@ -16,18 +16,18 @@
 
 PLX_LOG_TYPE(probe, NOTICE);
 
-#define VFIO_USER "vfio-user"
 #define PAIRS_MAX 31 /* RTE_KVARGS_MAX is 32 */
 
-static const char *const transport_keys[] = {"timeout", NULL};
-
-bool
-probe_is_vfio_user(const struct plx_dev *dev)
+const struct probe_transport *
+probe_transport(const struct plx_dev *dev)
 {
-	size_t len = sizeof(VFIO_USER) - 1;
+	size_t len = strcspn(dev->str, ":");
+	const struct probe_transport *t;
 
-	return strncmp(dev->str, VFIO_USER, len) == 0 &&
-	       (dev->str[len] == ':' || dev->str[len] == 0);
+	for (t = probe_transports; t->name != NULL; t++)
+		if (strlen(t->name) == len && strncmp(dev->str, t->name, len) == 0)
+			return t;
+	return NULL;
 }
 
 /* ---- the prefix ---- */
@@ -44,10 +44,14 @@ static int
 no_driver(const char *str, size_t len)
 {
 	struct probe_near near = {.word = str, .len = len};
+	const struct probe_transport *t;
 	const struct plx_driver *d;
-	char known[256] = VFIO_USER;
+	char known[256] = "";
 
-	probe_near_try(&near, VFIO_USER);
+	for (t = probe_transports; t->name != NULL; t++) {
+		probe_append(known, sizeof(known), t->name);
+		probe_near_try(&near, t->name);
+	}
 	for (d = plx_driver_next(NULL); d != NULL; d = plx_driver_next(d)) {
 		if (d->pci_ids != NULL)
 			continue;
@@ -63,7 +67,7 @@ no_driver(const char *str, size_t len)
 static int
 find_driver(struct plx_dev *dev, size_t len)
 {
-	if (probe_is_vfio_user(dev))
+	if (probe_transport(dev) != NULL)
 		return 0;
 	dev->drv = probe_driver_find(dev->str, len);
 	if (dev->drv == NULL || dev->drv->pci_ids != NULL) {
@@ -88,10 +92,11 @@ in(const char *const *keys, const char *key, size_t len)
 static const char *const *
 next_keys(const struct plx_dev *dev, const struct plx_driver *drv, unsigned int i)
 {
+	const struct probe_transport *t = probe_transport(dev);
 	const struct plx_driver *d;
 
-	if (probe_is_vfio_user(dev) && i-- == 0)
-		return transport_keys;
+	if (t != NULL && i-- == 0)
+		return t->keys;
 	if (drv != NULL)
 		return i == 0 ? drv->keys : NULL;
 	for (d = plx_driver_next(NULL); d != NULL; d = plx_driver_next(d))
@@ -140,7 +145,9 @@ probe_check_keys(const struct plx_dev *dev, const struct plx_driver *drv)
 const char *
 probe_help(const struct plx_dev *dev)
 {
-	return dev->drv != NULL ? dev->drv->help : VFIO_USER ":/path/to/socket[,key=value...]";
+	const struct probe_transport *t = probe_transport(dev);
+
+	return t != NULL ? t->help : dev->drv->help;
 }
 
 static int

@@ -80,6 +80,28 @@ struct plx_vfio_user_conf {
 int plx_vfio_user_open(
 	const char *path, const struct plx_vfio_user_conf *conf, struct plx_vfio_dev **dev);
 
+/** The kernel's ways to a PCI function. */
+enum plx_vfio_mode {
+	PLX_VFIO_AUTO,   /**< by character device where there is one, else by group */
+	PLX_VFIO_CDEV,   /**< character device and iommufd, Linux 6.6 */
+	PLX_VFIO_GROUP,  /**< IOMMU group and container */
+	PLX_VFIO_NOIOMMU /**< without an IOMMU: physical addresses, nothing protects memory */
+};
+
+/**
+ * Open a PCI function that is bound to vfio-pci: read info, map regions, create the domain, which
+ * functions of one IOMMU group share. The kernel resets the function where it can, which takes up
+ * to a second or so; this call waits for it. The device is usable at once.
+ * @param bdf   "0000:01:00.0": domain, and lower case
+ * @param mode  which way; PLX_VFIO_NOIOMMU only when asked for
+ * @param dev   out
+ * @return 0; logged, with the way out: -ENOENT no such function or node; -EBUSY another driver or
+ *         process has it, or a function of its group; -ENODEV no driver, or no IOMMU; -EACCES;
+ *         -EPERM; -EINVAL noiommu, but there is an IOMMU; -ENOTSUP the kernel, or EAL without
+ *         hugepages, can't; -ENOMEM; -EPROTO; -EIO
+ */
+int plx_vfio_pci_open(const char *bdf, enum plx_vfio_mode mode, struct plx_vfio_dev **dev);
+
 /**
  * Go on with the operation under way and serve the other side's requests (a vfio-user server
  * may read and write memory by message). Also to be called when none is under way.

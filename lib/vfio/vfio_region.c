@@ -127,6 +127,13 @@ watch(struct plx_vfio_dev *dev, struct plx_vfio_area *a, const struct stat *st)
 	plx_sigbus_add(&a->guard);
 }
 
+/* A character device, or the nameless file that the kernel makes for a device of a group. */
+static bool
+is_device(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) || (st->st_mode & S_IFMT) == 0;
+}
+
 /* A store beyond the end of a file is SIGBUS: only devices are taken at their word. */
 static int
 map_area(struct plx_vfio_dev *dev, struct plx_vfio_area *a, int fd, int prot, uint64_t offset,
@@ -142,7 +149,7 @@ map_area(struct plx_vfio_dev *dev, struct plx_vfio_area *a, int fd, int prot, ui
 	*why = "a mappable area can't be mapped";
 	if (fstat(fd, &st) != 0)
 		return -errno;
-	if (!S_ISCHR(st.st_mode) && end > (uint64_t)st.st_size)
+	if (!is_device(&st) && end > (uint64_t)st.st_size)
 		return refuse(why, "a mappable area is longer than the file behind it");
 	va = mmap(NULL, a->size, prot, MAP_SHARED, fd, (off_t)offset);
 	if (va == MAP_FAILED)

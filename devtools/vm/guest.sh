@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Sourced by the scripts that run in a guest: binding, hugepages, checks.
+
+# bind BDF DRIVER: give a function to a driver, whoever has it.
+bind()
+{
+	echo "$2" >"/sys/bus/pci/devices/$1/driver_override"
+	[ ! -e "/sys/bus/pci/devices/$1/driver" ] ||
+		echo "$1" >"/sys/bus/pci/devices/$1/driver/unbind"
+	echo "$1" >/sys/bus/pci/drivers_probe
+}
+
+# hugepages MIB
+hugepages() { echo $(($1 / 2)) >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages; }
+
+# wait_for PATH: up to ten seconds.
+wait_for()
+{
+	local i=0
+
+	while [ ! -e "$1" ] && [ $i -lt 100 ]; do
+		sleep 0.1
+		i=$((i + 1))
+	done
+	[ -e "$1" ]
+}
+
+failed=0
+# check NAME COMMAND...: it must succeed.
+check()
+{
+	local name=$1
+	shift
+
+	if "$@" >/tmp/out 2>&1; then
+		echo "ok   $name"
+	else
+		echo "FAIL $name: exit $?"
+		cat /tmp/out
+		failed=1
+	fi
+}
+
+# refused NAME WORDS COMMAND...: it must fail, with words in what it says.
+refused()
+{
+	local name=$1 words=$2
+	shift 2
+
+	if "$@" >/tmp/out 2>&1; then
+		echo "FAIL $name: it worked"
+	elif ! grep -q -e "$words" /tmp/out; then
+		echo "FAIL $name: it doesn't say '$words'"
+	else
+		echo "ok   $name: $(grep -e "$words" /tmp/out | head -n 1)"
+		return
+	fi
+	cat /tmp/out
+	failed=1
+}

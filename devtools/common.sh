@@ -43,20 +43,21 @@ apt_install()
 
 meminfo() { awk -v k="$1:" '$1 == k { print $2 }' /proc/meminfo; }
 
-# Reserve hugepages of this many MiB, when root, where none are reserved and the memory is free.
+# Have this many MiB of free hugepages: when root, reserve them where none are and memory is free.
 hugepages_reserve()
 {
 	local mib=$1 size want
 	local knob=/proc/sys/vm/nr_hugepages
 
 	size=$(meminfo Hugepagesize)
-	[ -n "$size" ] && [ -w "$knob" ] || return 1
-	[ "$(meminfo HugePages_Total)" = 0 ] || return 0
-	[ "$(meminfo MemAvailable)" -ge $((mib * 1024 * 3)) ] || return 1
+	[ -n "$size" ] || return 1
 	want=$((mib * 1024 / size))
-	hugepages_before=0
-	(echo "$want" >"$knob") 2>/dev/null
-	[ "$(meminfo HugePages_Total)" -ge "$want" ] || { hugepages_return; return 1; }
+	if [ "$(meminfo HugePages_Total)" = 0 ]; then
+		[ -w "$knob" ] && [ "$(meminfo MemAvailable)" -ge $((mib * 1024 * 3)) ] || return 1
+		hugepages_before=0
+		(echo "$want" >"$knob") 2>/dev/null
+	fi
+	[ "$(meminfo HugePages_Free)" -ge "$want" ] || { hugepages_return; return 1; }
 }
 
 # Give back what hugepages_reserve took.

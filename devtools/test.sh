@@ -51,23 +51,28 @@ tests()
 	fi
 }
 
-# Suites that only run when asked for: they take long, or need what most machines lack.
-not_now=(--no-suite perf --no-suite soak --no-suite vm --no-suite fuzz)
+# What does not run in each build: suites that take long or need what most machines lack, and the
+# checks of the tree.
+not_now=(--no-suite perf --no-suite soak --no-suite vm --no-suite fuzz --no-suite checks)
 
 run_release()
 {
 	built release "$build" --werror || return
-	if [ "$(meminfo HugePages_Total)" != 0 ]; then
-		record skipped "release" "without hugepages" "this machine has hugepages reserved"
+	tests checks "$build" --suite checks
+	if [ "$(meminfo HugePages_Total)" = 0 ]; then
+		tests "release, ordinary memory" "$build" "${not_now[@]}"
 	else
-		tests release "$build" "${not_now[@]}"
+		record skipped "release, ordinary memory" "all tests" \
+			"this machine has hugepages reserved, programs take them"
 	fi
 	if hugepages_reserve 768; then
-		tests "release, hugepages" "$build" "${not_now[@]}" --no-suite checks
+		tests "release, hugepages" "$build" "${not_now[@]}"
 		hugepages_return
-	else
+	elif [ "$(meminfo HugePages_Total)" = 0 ]; then
 		record skipped "release, hugepages" "all tests" \
-			"no hugepages, and none can be reserved (not root, or too little memory)"
+			"there are none, and none can be reserved: not root, or too little free memory"
+	else
+		tests "release, few hugepages" "$build" "${not_now[@]}"
 	fi
 }
 
@@ -77,7 +82,7 @@ run_asan()
 		-Db_sanitize=address,undefined -Db_lundef=false || return
 	ASAN_OPTIONS=detect_leaks=1:fast_unwind_on_malloc=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 		LSAN_OPTIONS=suppressions=$top/devtools/lsan.supp:print_suppressions=0 \
-		tests asan "$top/build-asan" "${not_now[@]}" --no-suite checks -t 4
+		tests asan "$top/build-asan" "${not_now[@]}" -t 4
 }
 
 run_tsan()
@@ -92,7 +97,7 @@ run_tsan()
 	setarch "$(uname -m)" -R true 2>/dev/null && no_aslr="setarch $(uname -m) -R"
 	# left out: planted races, and programs with workers, whose handover inside of EAL is not seen
 	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
-		tests tsan "$top/build-tsan" "${not_now[@]}" --no-suite checks --no-suite notsan -t 6
+		tests tsan "$top/build-tsan" "${not_now[@]}" --no-suite notsan -t 6
 }
 
 # script RUN TEST COMMAND...: one test that is a command; 77 skips, its last line is the reason.

@@ -140,6 +140,11 @@ medium(struct soft *s, int *rc)
 	char str[256];
 
 	*rc = -EINVAL;
+	if (s->dev->addr[0] != '\0') {
+		PLX_LOG(ERR, "'%s': it has no address: its socket is in a directory of its own",
+			s->dev->str);
+		return NULL;
+	}
 	if ((backend == NULL) == (size == NULL)) {
 		plx_arg_bad(s->dev, "size", "or else backend= is needed");
 		return NULL;

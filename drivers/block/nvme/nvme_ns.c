@@ -95,6 +95,11 @@ check_ns(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id)
 			c->name, nsid, lbaf->ds);
 		return -ENOTSUP;
 	}
+	if (rte_le_to_cpu_64(id->nsze) > UINT64_MAX >> lbaf->ds) {
+		PLX_LOG(WARNING, "nvme: %s: namespace %u is left out: 2^64 bytes or more", c->name,
+			nsid);
+		return -ENOTSUP;
+	}
 	if (lbaf->ms != 0) {
 		PLX_LOG(WARNING,
 			"nvme: %s: namespace %u is left out: its format has %u bytes of "

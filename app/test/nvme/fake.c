@@ -50,7 +50,8 @@ doorbell(struct fake *f, unsigned int i)
 	}
 	if (f->post)
 		return &f->posted[i];
-	return (uint32_t *)plx_vfu_bar_mem(f->vfu, 0) + i;
+	i <<= (f->cap >> 32) & 15;
+	return i < 1024 ? (uint32_t *)plx_vfu_bar_mem(f->vfu, 0) + i : NULL;
 }
 
 static uint32_t
@@ -64,9 +65,16 @@ rung(struct fake *f, unsigned int i)
 void
 fake_zero_doorbells(struct fake *f, uint32_t qid)
 {
-	uint32_t *db = f->post ? f->posted : plx_vfu_bar_mem(f->vfu, 0);
+	uint32_t *sq, *cq;
 
-	db[2 * qid] = db[2 * qid + 1] = 0;
+	if (f->shadow != 0)
+		return; /* the host zeroes them */
+	sq = doorbell(f, 2 * qid);
+	cq = doorbell(f, 2 * qid + 1);
+	if (sq == NULL || cq == NULL)
+		fake_broken(f, "a queue whose doorbells aren't there");
+	else
+		*sq = *cq = 0;
 }
 
 /* ---- queues ---- */

@@ -169,7 +169,7 @@ fake_io(struct fake *f, const struct nvme_sqe *s)
 		return NVME_SC_INVALID_OPCODE | DNR;
 	if (lba >= f->ns[s->nsid - 1].nsze || n > f->ns[s->nsid - 1].nsze - lba)
 		return NVME_SC_LBA_RANGE | DNR;
-	if (f->id.mdts != 0 && n * FAKE_BLOCK > 4096ull << f->id.mdts)
+	if (f->id.mdts != 0 && f->id.mdts < 32 && n * FAKE_BLOCK > 4096ull << f->id.mdts)
 		fake_broken(f, "a transfer beyond MDTS");
 	if ((s->flags & 0xc0) != 0) {
 		f->nr_sgl++;

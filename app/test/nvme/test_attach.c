@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Attaching to controllers that describe themselves in strange ways: usable ones are used, others
+ * refused, and nothing stays behind. */
+#include "fake.h"
+#include "host.h"
+#include "nvme_priv.h"
+
+static struct fake f;
+static struct host h;
+static struct host_use before;
+static char str[256];
+
+static void
+begin(void)
+{
+	before = host_use();
+	fake_init(&f);
+}
+
+static int
+attach(const char *more)
+{
+	fake_start(&f);
+	snprintf(str, sizeof(str), "vfio-user:%s,name=fk%s", f.path, more);
+	return host_attach(&h, str);
+}
+
+static void
+end(void)
+{
+	fake_stop(&f);
+	host_unused(&before);
+}
+
+static void
+refused(int err, const char *more, double seconds)
+{
+	double t = host_now();
+
+	CHECK_EQ(attach(more), err);
+	CHECK(host_now() - t < seconds, "%f s", host_now() - t);
+	CHECK(plx_blk_next(NULL) == NULL);
+	CHECK(plx_dev_next(NULL) == NULL);
+	end();
+}
+
+/* It attaches, and the first blocks can be written and read back. */
+static void
+works(const char *more)
+{
+	unsigned int i;
+
+	CHECK_EQ(attach(more), 0);
+	host_open(&h, "fk");
+	for (i = 0; i < HOST_BYTES; i++)
+		h.mem[i] = (uint8_t)(i * 7 + i / 512);
+	CHECK_EQ(host_one(&h, PLX_OP_WRITE, 8, HOST_BYTES / h.info.block_size), 0);
+	memset(h.mem, 0, HOST_BYTES);
+	CHECK_EQ(host_one(&h, PLX_OP_READ, 8, HOST_BYTES / h.info.block_size), 0);
+	for (i = 0; i < HOST_BYTES && h.mem[i] == (uint8_t)(i * 7 + i / 512); i++)
+		;
+	CHECK_EQ(i, HOST_BYTES);
+	CHECK_EQ(host_close(&h), 0);
+	end();
+}
+
+static void
+gone(void)
+{
+	begin();
+	f.all_ones = true;
+	refused(-ENODEV, "", 3);
+}
+
+static void
+never_ready(void)
+{
+	begin();
+	f.never_ready = true;
+	f.cap = (f.cap & ~(0xffull << 24)) | 1ull << 24;
+	refused(-ETIMEDOUT, "", 3);
+}
+
+static void
+silent_commands(void)
+{
+	static const uint8_t ops[] = {nvme_admin_identify, nvme_admin_set_features};
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(ops); i++) {
+		begin();
+		f.silent_admin = ops[i];
+		refused(-ETIMEDOUT, ",admin_timeout=300", 3);
+	}
+}
+
+static void
+failing_commands(void)
+{
+	static const uint8_t ops[] = {nvme_admin_identify, nvme_admin_set_features};
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(ops); i++) {
+		begin();
+		f.failed_admin = ops[i];
+		f.admin_status = 0x4006;
+		refused(-EIO, "", 3);
+	}
+	begin();
+	f.failed_admin = nvme_admin_async_event;
+	f.admin_status = 0x4001;
+	works("");
+}
+
+static void
+registers(void)
+{
+	begin();
+	f.cap &= ~0xffffull; /* one entry */
+	refused(-EPROTO, "", 3);
+	begin();
+	f.vs = 0;
+	refused(-EPROTO, "", 3);
+	begin();
+	f.cap |= 5ull << 48; /* pages of 128 KiB */
+	refused(-EPROTO, "", 3);
+	begin();
+	f.cap |= 15ull << 32; /* doorbells 128 KiB apart: not in this BAR */
+	refused(-EPROTO, "", 3);
+	begin();
+	f.cap |= 0xffff; /* 65536 entries */
+	works("");
+}
+
+/* Doorbells that the BAR has no room for aren't used. */
+static void
+far_doorbells(void)
+{
+	begin();
+	f.cap |= 8ull << 32; /* 1 KiB apart: 4 in the BAR */
+	works("");
+	CHECK_EQ(h.info.max_queues, 1);
+}
+
+static void
+limits(void)
+{
+	static const uint8_t mdts[] = {0, 1, 2, 15, 16, 30, 63, 64, 255};
+	static const uint32_t queues[] = {0, 0xffff, 0xffff0000, UINT32_MAX};
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(mdts); i++) {
+		begin();
+		f.id.mdts = mdts[i];
+		works("");
+	}
+	for (i = 0; i < RTE_DIM(queues); i++) {
+		begin();
+		f.nr_queues = queues[i];
+		works("");
+	}
+	begin();
+	f.id.sgls = 3;
+	works("");
+	CHECK_EQ(f.nr_sgl, 0);
+	begin();
+	f.id.sgls = 1;
+	works("");
+	CHECK(f.nr_sgl != 0);
+	begin();
+	f.id.sgls = 1;
+	works(",sgl=0");
+	CHECK_EQ(f.nr_sgl, 0);
+	begin();
+	f.id.nn = 0;
+	f.id.sqes = f.id.cqes = 0xff;
+	f.id.oncs = 0xffff;
+	f.id.aerl = 255;
+	f.id.oaes = UINT32_MAX;
+	memset(f.id.sn, 0xff, sizeof(f.id.sn));
+	memset(f.id.mn, '%', sizeof(f.id.mn));
+	works("");
+}
+
+static void
+namespaces(void)
+{
+	unsigned int i;
+
+	begin();
+	f.ns_there[0] = false;
+	refused(-ENODEV, "", 3);
+	for (i = 0; i < 256; i++) {
+		if (i == 9 || (i > 9 && i < 17))
+			continue;
+		if (i > 20 && i % 16 != 0)
+			continue;
+		begin();
+		f.ns[0].lbaf[0].ds = (uint8_t)i;
+		refused(-ENODEV, "", 3);
+	}
+	begin();
+	f.ns[0].nsze = 0;
+	refused(-ENODEV, "", 3);
+	begin();
+	f.ns[0].nsze = UINT64_MAX;
+	refused(-ENODEV, "", 3);
+	begin();
+	f.ns[0].lbaf[0].ms = 8;
+	refused(-ENODEV, "", 3);
+	begin();
+	f.ns[0].flbas = 0x6f; /* a format that isn't there: 2^0 bytes */
+	refused(-ENODEV, "", 3);
+	/* hints that say nothing true */
+	begin();
+	f.ns[0].noiob = 3;
+	f.ns[0].nsfeat = 0xff;
+	f.ns[0].npwg = f.ns[0].nawupf = 0xffff;
+	works("");
+}
+
+/* Each byte of what it says at random. It may attach or not; nothing stays behind. */
+static void
+at_random(void)
+{
+	unsigned int turn, i;
+	uint8_t *p;
+	int rc;
+
+	for (turn = 0; turn < 60; turn++) {
+		begin();
+		for (i = 0; i < 40; i++) {
+			p = turn % 2 ? (uint8_t *)&f.id : (uint8_t *)&f.ns[0];
+			p[(unsigned int)rand() % (turn % 2 ? 1024 : 256)] = (uint8_t)rand();
+		}
+		rc = attach("");
+		if (rc == 0)
+			host_close(&h);
+		end();
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	host_eal(argc, argv);
+	srand(1);
+	RUN(gone);
+	RUN(never_ready);
+	RUN(silent_commands);
+	RUN(failing_commands);
+	RUN(registers);
+	RUN(far_doorbells);
+	RUN(limits);
+	RUN(namespaces);
+	RUN(at_random);
+	plx_eal_cleanup();
+	return TEST_RESULT();
+}

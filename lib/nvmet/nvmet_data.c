@@ -42,19 +42,24 @@ nvmet_segs_room(struct nvmet_cmd *cmd, uint32_t n)
 	return true;
 }
 
-/* Add a piece, joined to the one before where they touch. */
-static uint16_t
-piece(struct walk *w, uint64_t iova, uint64_t len)
+/* Where iova is, and how many of *len bytes from there lie in the same mapping. */
+static uint8_t *
+reach(struct walk *w, uint64_t iova, uint64_t *len)
 {
-	struct nvmet_cmd *cmd = w->cmd;
-	struct plx_seg *last = &cmd->segs[cmd->nsegs];
-	uint8_t *va = plx_vfu_dma_ptr(w->c->vfu, &w->c->dma, iova, len, w->in);
+	const struct plx_vfu_dma *map = &w->c->dma;
+	uint8_t *va = plx_vfu_dma_ptr(w->c->vfu, &w->c->dma, iova, 1, w->in);
 
-	if (va == NULL) {
-		plx_stat_add(&w->c->protocol_errors, 1);
-		return NVMET_ERR(GENERIC, DATA_XFER_ERROR);
-	}
-	w->left -= len;
+	if (va != NULL)
+		*len = RTE_MIN(*len, map->len - (iova - map->iova));
+	return va;
+}
+
+/* Add a segment, joined to the one before where they touch. */
+static uint16_t
+seg_add(struct nvmet_cmd *cmd, uint8_t *va, uint64_t len)
+{
+	struct plx_seg *last = &cmd->segs[cmd->nsegs];
+
 	if (cmd->nsegs != 0 && (uint8_t *)last[-1].addr + last[-1].len == va) {
 		last[-1].len += len;
 		return 0;
@@ -65,6 +70,27 @@ piece(struct walk *w, uint64_t iova, uint64_t len)
 		return NVMET_SC(GENERIC, INTERNAL);
 	cmd->segs[cmd->nsegs++] = (struct plx_seg){va, len};
 	return 0;
+}
+
+/* Add a piece of client memory. To its host that is one: mappings may follow each other in it. */
+static uint16_t
+piece(struct walk *w, uint64_t iova, uint64_t len)
+{
+	uint64_t n;
+	uint16_t rc = 0;
+
+	for (; len != 0 && rc == 0; len -= n, iova += n, w->left -= n) {
+		uint8_t *va;
+
+		n = len;
+		va = reach(w, iova, &n);
+		if (va == NULL) {
+			plx_stat_add(&w->c->protocol_errors, 1);
+			return NVMET_ERR(GENERIC, DATA_XFER_ERROR);
+		}
+		rc = seg_add(w->cmd, va, n);
+	}
+	return rc;
 }
 
 /* The entries of one page of a PRP list. next: where the list goes on. */

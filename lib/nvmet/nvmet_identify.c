@@ -60,7 +60,7 @@ id_ns(const struct nvmet_ns *ns, uint8_t *page, bool rdonly)
 	struct nvme_id_ns *id = (void *)page;
 	uint64_t size = rte_cpu_to_le_64(ns->info.nblocks);
 	uint32_t phys = ns->info.phys_block_size / ns->info.block_size;
-	uint16_t atomic = (uint16_t)RTE_MIN(ns->info.atomic_nblk, 65536u);
+	uint32_t atomic = RTE_MIN(ns->info.atomic_nblk, 65536u);
 
 	id->nsze = id->ncap = id->nuse = size;
 	id->nlbaf = 0;

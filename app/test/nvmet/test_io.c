@@ -288,6 +288,33 @@ test_sgl(void)
 	down();
 }
 
+/* One descriptor across two mappings that follow each other for the client, but not in its file. */
+static void
+test_sgl_mappings(void)
+{
+	const uint64_t at = HOST_IOVA + HOST_MEM;
+	uint64_t off, back;
+
+	up(NULL, "ram:size=4M", NULL);
+	off = buf - HOST_IOVA;
+	back = buf + 65536;
+	fill(buf, 65536, 6);
+	CHECK_EQ(wire_map(h.w, at, 4096, h.fd, off + 5 * 4096, true), 0);
+	CHECK_EQ(wire_map(h.w, at + 4096, 4096, h.fd, off + 3 * 4096, true), 0);
+	CHECK_EQ(W(8, at + 1000, 4096, 0), 0);
+	CHECK_EQ(R(8, back, 4096, 0), 0);
+	CHECK(same(buf + 5 * 4096 + 1000, back, 3096));
+	CHECK(same(buf + 3 * 4096, back + 3096, 1000));
+	fill(back, 4096, 7);
+	CHECK_EQ(W(8, back, 4096, 0), 0);
+	CHECK_EQ(R(8, at + 1000, 4096, 0), 0);
+	CHECK(same(buf + 5 * 4096 + 1000, back, 3096));
+	CHECK(same(buf + 3 * 4096, back + 3096, 1000));
+	CHECK_EQ(W(16, at + 1000, 8192, 0), NO_MEM); /* and beyond them */
+	CHECK_EQ(R(8, at + 4097, 4096, 0), NO_MEM);
+	down();
+}
+
 static uint16_t
 dsm(uint32_t n, uint32_t attr)
 {
@@ -603,6 +630,7 @@ main(int argc, char **argv)
 	RUN(test_mixed_burst);
 	RUN(test_prp);
 	RUN(test_sgl);
+	RUN(test_sgl_mappings);
 	RUN(test_others);
 	RUN(test_cq_full);
 	RUN(test_cq_head);

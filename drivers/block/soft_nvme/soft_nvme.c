@@ -89,19 +89,38 @@ blk_of(const struct plx_dev *dev)
 	return blk;
 }
 
+/* The device that the controller serves. "nvme0" stands for its only namespace. */
+static const struct plx_blk *
+served(const struct soft *s)
+{
+	const char *name = plx_arg_str(s->dev, "backend");
+	const struct plx_blk *blk;
+	size_t len;
+
+	if (name == NULL)
+		return blk_of(s->back);
+	len = strlen(name);
+	for (blk = plx_blk_next(NULL); blk != NULL; blk = plx_blk_next(blk))
+		if (strncmp(blk->info.name, name, len) == 0 &&
+			(blk->info.name[len] == '\0' || blk->info.name[len] == '/'))
+			break;
+	return blk;
+}
+
+/* What is written here ends up there: whether that is software, or kept, is the medium's to say. */
 static void
 step_in(struct soft *s)
 {
+	const uint32_t caps = PLX_BLK_CAP_SOFTWARE | PLX_BLK_CAP_VOLATILE | PLX_BLK_CAP_NODATA;
+	const struct plx_blk *medium = served(s);
 	struct plx_blk *blk = blk_of(s->nvme);
 
 	s->inner = blk->ops;
 	s->ops = *blk->ops;
 	s->ops.queue_setup = soft_queue_setup;
 	blk->ops = &s->ops;
-	blk->info.caps |= PLX_BLK_CAP_SOFTWARE;
-	if (s->back != NULL)
-		blk->info.caps |=
-			blk_of(s->back)->info.caps & (PLX_BLK_CAP_VOLATILE | PLX_BLK_CAP_NODATA);
+	if (medium != NULL)
+		blk->info.caps |= medium->info.caps & caps;
 }
 
 static int
@@ -109,10 +128,13 @@ make_path(struct soft *s)
 {
 	char dir[] = "/tmp/plx-XXXXXX";
 
+	int rc;
+
 	if (mkdtemp(dir) == NULL) {
+		rc = -errno;
 		PLX_LOG(ERR, "soft-nvme: %s: can't make a directory for its socket in /tmp: %s",
-			s->dev->name, strerror(errno));
-		return -errno;
+			s->dev->name, strerror(-rc));
+		return rc;
 	}
 	snprintf(s->path, sizeof(s->path), "%s/cntrl", dir);
 	return 0;
@@ -211,6 +233,7 @@ step_attach(struct soft *s)
 	}
 	if (s->rc == 0)
 		step_in(s);
+	drop_path(s); /* nobody else is to connect, and a process that is killed leaves none */
 	PLX_PT_RETURN(&s->pt, s->rc);
 	PLX_PT_END(&s->pt);
 }

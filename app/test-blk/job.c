@@ -44,7 +44,7 @@ attach(struct tb_job *job, const char *str)
 
 	if (rc != 0) {
 		/* the library has told the cause */
-		return rc == -EINVAL || rc == -ENOENT ? TB_USAGE : TB_FAIL;
+		return rc == -EINVAL || rc == -ENOENT || rc == -EEXIST ? TB_USAGE : TB_FAIL;
 	}
 	for (struct plx_blk *b = plx_blk_next(NULL); b != NULL; b = plx_blk_next(b))
 		if (belongs_to(b, plx_dev_name(dev)) && add_dev(job, str, b) != TB_OK)
@@ -75,7 +75,12 @@ check_range(const struct tb_opts *o, struct tb_dev *d)
 		return TB_USAGE;
 	}
 	bytes -= o->offset;
-	if (o->size > bytes || o->size % o->bs != 0 || bytes < o->bs) {
+	if (o->size == 0 && bytes < o->bs) {
+		tb_say("--bs %" PRIu32 ": larger than %s, which has %" PRIu64 " bytes%s", o->bs,
+			name, bytes, o->offset != 0 ? " behind --offset" : "");
+		return TB_USAGE;
+	}
+	if (o->size > bytes || o->size % o->bs != 0) {
 		tb_say("--size %" PRIu64 ": not a multiple of --bs that fits %s, which has %" PRIu64
 		       " bytes%s",
 			o->size, name, bytes, o->offset != 0 ? " behind --offset" : "");

@@ -80,6 +80,8 @@ BAD = [
     ('--dev ram:size=1M --time inf', ['--time', "'inf'"]),
     ('--dev ram:size=1M --size 2M', ['--size', 'ram0', '1048576']),
     ('--dev ram:size=1M --size 5000', ['--size', '5000']),
+    ('--dev ram:size=512', ['--bs 4096', 'ram0', '512']),
+    ('--dev ram:size=1M,name=r --dev ram:size=1M,name=r', ["'r'", 'taken']),
     ('--dev ram:size=1M --offset 1M', ['--offset', 'ram0']),
     ('--dev ram:size=1M --offset 100', ['--offset', '100']),
     ('--dev ram:size=1M --queues 60000', ['--queues', '60000', 'ram0']),

@@ -40,9 +40,12 @@ hello(struct plx_blkq *q, char *buf, uint32_t block_size)
 		rc = io(q, &flush);
 	if (rc == 0)
 		rc = io(q, &rd);
-	if (rc == 0 && memcmp(buf, buf + block_size, block_size) != 0)
-		rc = -1;
-	printf("%s\n", rc == 0 ? buf + block_size : "what was read is not what was written");
+	if (rc != 0)
+		printf("block 7: %s\n", strerror(-rc));
+	else if ((rc = memcmp(buf, buf + block_size, block_size)) != 0)
+		printf("what was read is not what was written\n");
+	else
+		printf("%s\n", buf + block_size);
 	return rc;
 }
 

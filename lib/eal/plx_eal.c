@@ -3,6 +3,10 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_eal_memconfig.h>
@@ -17,6 +21,8 @@
 #include "plx_log.h"
 
 PLX_LOG_TYPE(eal, NOTICE);
+
+#define TURN_MS 10000
 
 /* Under the control lock. */
 static struct {
@@ -127,20 +133,46 @@ eal_start(int argc, char **argv, struct eal_plan *plan)
 	return rc > n ? rc - n : 0;
 }
 
+/*
+ * Programs that start together take turns, so that none finds the hugepages gone that it saw
+ * free: EAL can't be started again after that. The turn is an abstract socket address, which
+ * needs no file and ends with its holder; a holder that hangs costs the others the wait.
+ * @return a descriptor to close, or -1
+ */
+static int
+turn_take(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = "\0pollux-eal-start"};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), ms;
+
+	if (fd < 0)
+		return -1;
+	for (ms = 0; ms < TURN_MS; ms += 5) {
+		if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
+			return fd;
+		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+	}
+	close(fd);
+	return -1;
+}
+
 static int
 eal_own(int argc, char **argv, bool app)
 {
 	struct eal_view view;
 	struct eal_plan plan;
-	int rc;
+	int rc, turn;
 
+	turn = turn_take();
 	eal_view_get(&view);
 	eal_plan_make(&view, argc, argv, app, &plan);
+	rc = plan.rc == 0 ? eal_start(argc, argv, &plan) : 0;
+	if (turn >= 0)
+		close(turn);
 	if (plan.rc != 0) {
 		PLX_LOG(ERR, "eal: %s", plan.note);
 		return plan.rc;
 	}
-	rc = eal_start(argc, argv, &plan);
 	eal.failed = rc < 0;
 	if (rc < 0)
 		log_start_failure(&plan, rc);

@@ -55,9 +55,9 @@ id_ctrl(struct plx_nvmet *c)
 }
 
 static void
-id_ns(const struct nvmet_ns *ns, uint8_t *page, bool rdonly)
+id_ns(struct plx_nvmet *c, const struct nvmet_ns *ns)
 {
-	struct nvme_id_ns *id = (void *)page;
+	struct nvme_id_ns *id = (void *)c->page;
 	uint64_t size = rte_cpu_to_le_64(ns->info.nblocks);
 	uint32_t phys = ns->info.phys_block_size / ns->info.block_size;
 	uint32_t atomic = RTE_MIN(ns->info.atomic_nblk, 65536u);
@@ -65,7 +65,9 @@ id_ns(const struct nvmet_ns *ns, uint8_t *page, bool rdonly)
 	id->nsze = id->ncap = id->nuse = size;
 	id->nlbaf = 0;
 	id->flbas = 0;
-	id->dlfeat = 0; /* what deallocated blocks read as isn't promised */
+	/* what deallocated blocks read as isn't promised */
+	if ((c->oncs & NVME_CTRL_ONCS_WRITE_ZEROES) != 0)
+		id->dlfeat = NVME_NS_DLFEAT_WRITE_ZEROES;
 	id->lbaf[0].ds = (uint8_t)ns->shift;
 	id->noiob = rte_cpu_to_le_16(
 		(uint16_t)(ns->info.boundary_nblk <= UINT16_MAX ? ns->info.boundary_nblk : 0));
@@ -78,7 +80,7 @@ id_ns(const struct nvmet_ns *ns, uint8_t *page, bool rdonly)
 		id->npwg = id->npwa = rte_cpu_to_le_16((uint16_t)(phys - 1));
 		id->npdg = id->npda = id->nows = id->npwg;
 	}
-	id->nsattr = rdonly || (ns->info.caps & PLX_BLK_CAP_RDONLY) != 0 ? 1 : 0;
+	id->nsattr = c->rdonly || (ns->info.caps & PLX_BLK_CAP_RDONLY) != 0 ? 1 : 0;
 	memcpy(id->nguid, ns->nguid, sizeof(id->nguid));
 }
 
@@ -142,7 +144,7 @@ build(struct plx_nvmet *c, const struct nvmet_sqe *e)
 		else
 			rc = find(c, nsid, &ns);
 		if (rc == 0)
-			id_ns(ns, c->page, c->rdonly);
+			id_ns(c, ns);
 		return rc;
 	case NVME_IDENTIFY_CNS_CTRL:
 		id_ctrl(c);

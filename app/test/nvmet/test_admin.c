@@ -86,6 +86,7 @@ test_identify_ns(void)
 	CHECK_EQ(id->nsze, (4 << 20) / 512);
 	CHECK_EQ(id->ncap, id->nsze);
 	CHECK_EQ(id->nlbaf, 0);
+	CHECK_EQ(id->dlfeat, 8); /* Write Zeroes may deallocate */
 	CHECK_EQ(raw[128 + 2], 9);
 	memcpy(nguid, id->nguid, 16);
 	CHECK_EQ(identify(3, 1), 0);

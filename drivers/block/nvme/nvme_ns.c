@@ -352,6 +352,8 @@ nvme_ns_add(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id)
 	ns->c = c;
 	ns->nsid = nsid;
 	ns->lba_shift = (uint8_t)shift;
+	/* others may fail a command that has the bit (NVM Command Set 1.0, 4.1.5.1) */
+	ns->deac = (id->dlfeat & NVME_NS_DLFEAT_WRITE_ZEROES) != 0;
 	fill_info(ns, id);
 	snprintf(ns->blk.info.name, sizeof(ns->blk.info.name), "%s/n%u", c->name, nsid);
 	ns->blk.ops = &ns_ops;

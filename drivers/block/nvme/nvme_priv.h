@@ -149,6 +149,7 @@ struct nvme_ns {
 	struct nvme_ns *next;
 	uint32_t nsid;
 	uint8_t lba_shift;
+	bool deac; /* it knows the Deallocate bit of Write Zeroes */
 	/* the operation under way */
 	struct plx_pt pt;
 	int (*step)(struct nvme_ns *ns);

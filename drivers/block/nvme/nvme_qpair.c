@@ -118,7 +118,7 @@ build(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
 	}
 	if (req->flags & PLX_IO_FUA)
 		cdw12 |= CDW12_FUA;
-	if (req->op == PLX_OP_WRITE_ZEROES && (req->flags & PLX_IO_UNMAP))
+	if (req->op == PLX_OP_WRITE_ZEROES && (req->flags & PLX_IO_UNMAP) && q->ns->deac)
 		cdw12 |= CDW12_DEAC;
 	sqe->cdw10 = rte_cpu_to_le_32((uint32_t)req->lba);
 	sqe->cdw11 = rte_cpu_to_le_32((uint32_t)(req->lba >> 32));

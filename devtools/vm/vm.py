@@ -150,30 +150,36 @@ def make_initramfs(args, modules, tmp):
 
 # ---- the machine ----
 
-def nvme_options(i, spec):
-    """null:SIZE or FILE, and properties of the controller behind commas."""
+def nvme_options(i, spec, tmp):
+    """null:SIZE, raw:SIZE (an empty image) or a file, and properties of the controller."""
     back, _, more = spec.partition(",")
     if back.startswith("null:"):
         drive = f"driver=null-co,size={back[5:]},read-zeroes=on"
     else:
+        if back.startswith("raw:"):
+            image = tmp / f"nvme{i}.img"
+            subprocess.run(["truncate", "-s", back[4:], image], check=True)
+            back = image
         drive = f"driver=raw,file.driver=file,file.filename={back}"
-    device = f"nvme,drive=drive{i},id=nvme{i},serial=PLX{i:05d},addr={3 + i}"
+    device = f"nvme,drive=drive{i},id=nvme{i},serial=PLX{i:05d}"
+    if "addr=" not in more:
+        device += f",addr={3 + i}"
     return ["-drive", f"if=none,id=drive{i},{drive}",
             "-device", device + ("," + more if more else "")]
 
 
-def qemu_command(args, kernel, initramfs, qmp):
+def qemu_command(args, kernel, initramfs, tmp):
     append = "console=ttyS0 quiet panic=-1 mitigations=off " + args.append
     cmd = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max",
            "-smp", str(args.cpus), "-m", str(args.mem), "-machine", "q35,kernel-irqchip=split",
            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
            "-serial", "stdio", "-kernel", str(kernel), "-initrd", str(initramfs),
-           "-qmp", f"unix:{qmp},server=on,wait=off"]
+           "-qmp", f"unix:{tmp}/qmp,server=on,wait=off"]
     if args.iommu != "off":
         cmd += ["-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=" + args.iommu]
         append += " intel_iommu=on"
     for i, spec in enumerate(args.nvme):
-        cmd += nvme_options(i, spec)
+        cmd += nvme_options(i, spec, tmp)
     for more in args.qemu:
         cmd += more.split()
     return cmd + ["-append", append]
@@ -229,7 +235,8 @@ def run(cmd, qmp, seconds):
         print(f"vm: killed after {seconds} s")
         return 124
     if status is None:
-        print("vm: the guest ended without the script's exit status")
+        print("vm: the guest ended without the script's exit status; "
+              f"QEMU's is {proc.returncode}")
         return 125
     return status
 
@@ -242,7 +249,7 @@ def parse():
                    "downloaded ($PLX_VM_KERNEL)")
     p.add_argument("--cache", type=pathlib.Path, default=TOP / "build-vm", metavar="DIR",
                    help="for kernel packages (build-vm)")
-    p.add_argument("--nvme", action="append", default=[], metavar="null:SIZE|FILE[,PROPERTY...]",
+    p.add_argument("--nvme", action="append", default=[], metavar="null:SIZE|raw:SIZE|FILE[,PROPERTY...]",
                    help="a controller, at 0000:00:03.0 and on")
     p.add_argument("--iommu", default="48", metavar="BITS|off", help="address width (48)")
     p.add_argument("--add", action="append", default=[], metavar="FILE[:DEST]",
@@ -268,9 +275,8 @@ def main():
     modules = ordered_modules(folder, MODULES) if folder else []
     with tempfile.TemporaryDirectory(prefix="plx-vm-") as tmp:
         tmp = pathlib.Path(tmp)
-        qmp = tmp / "qmp"
-        initramfs = make_initramfs(args, modules, tmp)
-        return run(qemu_command(args, kernel, initramfs, qmp), Qmp(qmp), args.timeout)
+        command = qemu_command(args, kernel, make_initramfs(args, modules, tmp), tmp)
+        return run(command, Qmp(tmp / "qmp"), args.timeout)
 
 
 if __name__ == "__main__":

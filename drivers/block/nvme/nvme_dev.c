@@ -521,7 +521,8 @@ static const struct plx_pci_id nvme_ids[] = {
 extern const struct plx_driver plx_nvme_driver;
 const struct plx_driver plx_nvme_driver = {
 	.name = "nvme",
-	.help = "vfio-user:/path/sock[,queues=128][,io_timeout=30000][,admin_timeout=30000]"
+	.help = "pci:0000:01:00.0 or "
+		"vfio-user:/path/sock[,queues=128][,io_timeout=30000][,admin_timeout=30000]"
 		"[,dbbuf=auto|on|off][,sgl=1][,name=NAME]",
 	.keys = nvme_keys,
 	.pci_ids = nvme_ids,

@@ -34,7 +34,7 @@
 #define NVMET_MAX_NS 256
 #define NVMET_MAX_CMDS 4096
 #define NVMET_DEV_DEPTH 1024 /* of our queue on a device */
-#define NVMET_MAX_SEGS 1024  /* pieces of one command's data */
+#define NVMET_MAX_SEGS 1024  /* segments of one command's data */
 #define NVMET_MAX_SGL 4096   /* descriptors of one command */
 #define NVMET_MAX_MDTS 9
 #define NVMET_AERS 4

@@ -41,7 +41,8 @@ int plx_attach_poll(struct plx_dev *dev);
 
 /**
  * Detach: closes its block devices, shuts the device down in an orderly way, frees everything.
- * Drives plx_ctrl_poll(). No queue may be used afterwards.
+ * Drives plx_ctrl_poll(). No queue may be used afterwards: destroy exports of its devices, and
+ * detach what stands on them (soft-nvme:backend=), before.
  * @return 0, or the error met on the way; it is detached in any case
  */
 int plx_detach(struct plx_dev *dev);

@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fake.h"
-#include "plx_test.h"
 
 #define DB 0x1000
+
+/* What the test can't do without. Its CHECKs count in its own file: see fake.broken. */
+#define REQUIRE(cond)                                         \
+	do {                                                  \
+		if (!(cond)) {                                \
+			fprintf(stderr, "fake: %s\n", #cond); \
+			exit(1);                              \
+		}                                             \
+	} while (0)
 
 void
 fake_broken(struct fake *f, const char *what)
@@ -474,8 +484,7 @@ fake_stop(struct fake *f)
 	f->stop = true;
 	fake_unlock(f);
 	REQUIRE(pthread_join(f->thread, NULL) == 0);
-	CHECK(f->broken == NULL, "the host's fault: %s", f->broken);
-	CHECK_EQ(rmdir(f->dir), 0);
+	REQUIRE(rmdir(f->dir) == 0);
 	for (i = 0; i < FAKE_NS; i++)
 		free(f->disk[i]);
 	pthread_mutex_destroy(&f->mutex);

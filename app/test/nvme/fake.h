@@ -84,6 +84,7 @@ struct fake {
 /* A healthy controller with one namespace. */
 void fake_init(struct fake *f);
 void fake_start(struct fake *f);
+/* Then f->broken says what the host did wrong: for the test to check. */
 void fake_stop(struct fake *f);
 void fake_lock(struct fake *f);
 void fake_unlock(struct fake *f);

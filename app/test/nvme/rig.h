@@ -36,6 +36,7 @@ static inline void
 end(void)
 {
 	fake_stop(&f);
+	CHECK(f.broken == NULL, "the host's fault: %s", f.broken);
 	host_unused(&before);
 }
 

@@ -29,6 +29,7 @@ static void
 end(void)
 {
 	fake_stop(&f);
+	CHECK(f.broken == NULL, "the host's fault: %s", f.broken);
 	host_unused(&before);
 }
 

@@ -320,8 +320,12 @@ dma_gone(void *arg, uint64_t iova, uint64_t len)
 	c->hold = false;
 	memset(&c->dma, 0, sizeof(c->dma));
 	memset(&c->dma_list, 0, sizeof(c->dma_list));
-	if (!c->drop && nvmet_queues_lost(c, iova, len))
-		nvmet_fatal(c, "memory of a queue was unmapped");
+	if (!c->drop && nvmet_queues_lost(c, iova, len)) {
+		if ((c->csts & NVMET_CSTS_SHST) == NVMET_CSTS_SHST_DONE)
+			nvmet_queues_reset(c); /* the host is about to leave: it may */
+		else
+			nvmet_fatal(c, "memory of a queue was unmapped");
+	}
 	nvmet_run_update(c);
 	return 0;
 }

@@ -180,6 +180,14 @@ test_shutdown(void)
 	host_queue(&h, 1, 16);
 	host_set(&h, NVME_REG_CC, 4 << 20 | 6 << 16 | 2 << 14 | 1); /* abrupt */
 	CHECK_EQ(host_wait_csts(&h, 0xc, 8), 9);
+	/* then the host may take its memory away: no failure */
+	CHECK_EQ(wire_unmap(h.w, HOST_IOVA, HOST_MEM), 0);
+	CHECK_EQ(host_reg(&h, NVME_REG_CSTS), 9);
+	CHECK_EQ(wire_map(h.w, HOST_IOVA, HOST_MEM, h.fd, 0, true), 0);
+	CHECK_EQ(host_reg(&h, NVME_REG_CSTS), 9);
+	host_set(&h, NVME_REG_CC, 0);
+	CHECK_EQ(host_wait_csts(&h, 0xf, 0), 0);
+	CHECK_EQ(host_enable(&h, 16), 1);
 	host_close(&h);
 	host_unserve(ctrl);
 }

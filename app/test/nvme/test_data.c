@@ -48,6 +48,7 @@ rig(bool sgl, bool dword)
 	q.pool_iova = POOL_IOVA;
 	q.sgl = sgl;
 	q.sgl_dword = dword;
+	q.max_sgls = PAGE / 16;
 	for (i = 0; i < NVME_POOL_PAGES; i++)
 		q.pool_free[i] = (uint8_t)i;
 	q.npool = NVME_POOL_PAGES;
@@ -321,6 +322,12 @@ sgl_edges(void)
 		for (i = 0; i < 258; i++)
 			len += s[i].len;
 		good(s, 258, len, 1); /* of none-length segments it takes no notice */
+		/* where it has room for fewer */
+		q.max_sgls = 33;
+		good(s, 33, pieces(s, 33, 4), 1);
+		len = pieces(s, 34, 4);
+		bad(s, 34, len, -EXDEV);
+		CHECK_EQ(nvme_data_direct(&q.dq, s, 34, len), len - s[33].len);
 	}
 	len = pieces(s, 3, 4);
 	s[1].addr = (uint8_t *)s[1].addr + 2;

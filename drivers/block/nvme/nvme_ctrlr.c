@@ -57,6 +57,10 @@ take_identify(struct nvme_ctrlr *c)
 	c->max_xfer = (uint32_t)max;
 	c->sgl = !c->no_sgl && (sgls & 3) != 0 && (sgls & 3) != 3;
 	c->sgl_dword = (sgls & 3) == 2;
+	/* One segment; and of no more pieces than a PRP list of the longest transfer, as no field
+	 * says how many the controller has room for, and some have no more (they fail the rest). */
+	c->max_sgls = (uint16_t)RTE_MIN(
+		c->page_size / sizeof(struct nvme_sgl), (size_t)c->max_xfer / c->page_size + 1);
 }
 
 static int

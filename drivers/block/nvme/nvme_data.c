@@ -174,7 +174,7 @@ static size_t
 sgl_run(const struct nvme_qpair *q, const struct plx_seg *segs, uint32_t nseg, size_t max,
 	uint32_t *count)
 {
-	uint32_t i, room = q->page_size / (uint32_t)sizeof(struct nvme_sgl);
+	uint32_t i, room = q->max_sgls;
 	size_t got = 0;
 
 	*count = 0;

@@ -70,7 +70,7 @@ fill_info(struct nvme_ns *ns, const struct nvme_id_ns *id)
 	if (id->nsattr & 1)
 		info->caps |= PLX_BLK_CAP_RDONLY;
 	info->max_nblk = RTE_MIN(c->max_xfer >> ns->lba_shift, 65536u);
-	info->max_segs = c->page_size / sizeof(struct nvme_sgl);
+	info->max_segs = c->max_sgls;
 	info->boundary_nblk = rte_le_to_cpu_16(id->noiob);
 	info->atomic_nblk =
 		(id->nsfeat & 2 ? rte_le_to_cpu_16(id->nawupf) : rte_le_to_cpu_16(c->id.awupf)) +

@@ -105,6 +105,7 @@ struct nvme_qpair {
 	uint8_t npool;
 	uint8_t (*pool_of)[NVME_POOL_PAGES]; /* pages a tracker holds */
 	bool sgl, sgl_dword;                 /* the controller takes SGLs; dword aligned only */
+	uint16_t max_sgls;                   /* descriptors a command */
 
 	/* control */
 	uint64_t sq_iova, cq_iova;
@@ -222,6 +223,7 @@ struct nvme_ctrlr {
 	struct nvme_id_ctrl id;
 	uint32_t max_xfer; /* bytes */
 	bool sgl, sgl_dword, dbbuf_on;
+	uint16_t max_sgls;        /* SGL descriptors a command */
 	uint32_t *shadow, *event; /* doorbell buffers, a page each */
 	uint64_t shadow_iova;
 	uint16_t max_queues, max_entries;

@@ -166,6 +166,7 @@ nvme_queue_alloc(
 	q->lba_shift = ns->lba_shift;
 	q->sgl = c->sgl;
 	q->sgl_dword = c->sgl_dword;
+	q->max_sgls = c->max_sgls;
 	sizes(q, conf->depth);
 	q->qid = qid_get(c);
 	if (q->qid == 0) {

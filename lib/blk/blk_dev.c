@@ -192,7 +192,7 @@ open_locked(const char *name, unsigned int flags, struct plx_blk **out)
 	struct plx_blk *blk;
 	int rc;
 
-	if ((flags & ~(unsigned int)PLX_BLK_O_WRITE) != 0)
+	if ((flags & ~(unsigned int)(PLX_BLK_O_WRITE | PLX_BLK_O_HOLD)) != 0)
 		return -EINVAL;
 	rc = look_up(name, &blk);
 	if (rc != 0)

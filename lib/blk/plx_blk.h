@@ -274,6 +274,8 @@ enum plx_blk_open_flag {
 	PLX_BLK_O_WRITE = 1 << 0, /**< else writes, write zeroes, discards, NVMe commands that
 				     may write, and admin commands that send data or change
 				     state end with -EROFS */
+	PLX_BLK_O_HOLD = 1 << 1,  /**< plx_detach() answers -EBUSY until it is closed: for code that
+				     runs on by itself, like an export */
 };
 
 /** How a queue is set up; all zero gives the defaults. */

@@ -93,7 +93,7 @@ static int
 ns_create(struct plx_nvmet *c, struct nvmet_ns *ns, const char *name)
 {
 	struct plx_blkq_conf qconf = {.socket = -1};
-	int rc = plx_blk_open(name, c->rdonly ? 0 : PLX_BLK_O_WRITE, &ns->blk);
+	int rc = plx_blk_open(name, PLX_BLK_O_HOLD | (c->rdonly ? 0 : PLX_BLK_O_WRITE), &ns->blk);
 
 	if (rc != 0) {
 		ns->blk = NULL;

@@ -43,10 +43,12 @@ int plx_attach_poll(struct plx_dev *dev);
  * Detach: closes its block devices, shuts the device down in an orderly way, frees everything.
  * Drives plx_ctrl_poll(). No queue may be used afterwards: destroy exports of its devices, and
  * detach what stands on them (soft-nvme:backend=), before.
- * @return 0, or the error met on the way; it is detached in any case
+ * @return 0; -EBUSY it is exported, or below another device (logged), and stays as it is; or the
+ *         error met on the way, and it is detached all the same
  */
 int plx_detach(struct plx_dev *dev);
-/** Begin detaching. @return 0: plx_detach_poll() follows; -EALREADY it is being detached */
+/** Begin detaching. @return 0: plx_detach_poll() follows; -EALREADY it is being detached;
+ * -EBUSY */
 int plx_detach_start(struct plx_dev *dev);
 /** @return -EINPROGRESS while plx_ctrl_poll() has work on it; else as plx_detach(), and dev is
  * freed */

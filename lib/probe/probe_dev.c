@@ -327,6 +327,22 @@ plx_attach_poll(struct plx_dev *dev)
 	return rc;
 }
 
+/* A block device of it that something else runs on, which a detach would pull away. */
+static bool
+held(const struct plx_dev *dev)
+{
+	const struct plx_blk *blk;
+
+	for (blk = plx_blk_next(NULL); blk != NULL; blk = plx_blk_next(blk)) {
+		if (blk->dev != dev || !(blk->open_flags & PLX_BLK_O_HOLD))
+			continue;
+		PLX_LOG(ERR, "'%s': %s is exported, or below another device; end that first",
+			dev->str, blk->info.name);
+		return true;
+	}
+	return false;
+}
+
 int
 plx_detach_start(struct plx_dev *dev)
 {
@@ -335,6 +351,8 @@ plx_detach_start(struct plx_dev *dev)
 	plx_ctrl_lock();
 	if (dev->detach || dev->state == DEV_DETACHED)
 		rc = -EALREADY;
+	else if (held(dev))
+		rc = -EBUSY;
 	else if (dev->state == DEV_ATTACHED)
 		dev->state = DEV_DETACHING;
 	else if (dev->state == DEV_FAILED)
@@ -404,15 +422,17 @@ plx_detach(struct plx_dev *dev)
 int
 plx_detach_all(void)
 {
-	struct plx_dev *dev, *last;
+	struct plx_dev *dev, *last, *busy = NULL;
 	int rc, first = 0;
 
 	do {
 		last = NULL;
-		for (dev = plx_dev_next(NULL); dev != NULL; dev = plx_dev_next(dev))
+		for (dev = plx_dev_next(NULL); dev != NULL && dev != busy; dev = plx_dev_next(dev))
 			if (!dev->detach)
 				last = dev;
 		rc = last != NULL ? plx_detach(last) : 0;
+		if (rc == -EBUSY)
+			busy = last; /* it stays; those attached before it go */
 		first = first != 0 ? first : rc;
 	} while (last != NULL);
 	return first;

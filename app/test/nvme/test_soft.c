@@ -292,6 +292,8 @@ backend(void)
 	CHECK_EQ(h.info.nblocks, 1024);
 	CHECK((h.info.caps & PLX_BLK_CAP_SOFTWARE) != 0);
 	CHECK(plx_blk_open("r0", 0, &blk) < 0, "the medium is in use");
+	CHECK_EQ(plx_detach(ram), -EBUSY);
+	CHECK(plx_dev_find("r0") == ram);
 	memset(h.mem, 0x5a, HOST_BYTES);
 	CHECK_EQ(host_one(&h, PLX_OP_WRITE, 7, 4), 0);
 	end();

@@ -22,7 +22,7 @@ int
 nvme_admin_alloc(struct nvme_ctrlr *c)
 {
 	size_t page = c->page_size;
-	uint8_t *mem = plx_mem_alloc(3 * page, page, c->vfio->numa_node);
+	uint8_t *mem = plx_mem_alloc(3 * page, 4 * page, c->vfio->numa_node);
 
 	if (mem == NULL)
 		return -ENOMEM;

@@ -74,7 +74,9 @@ static int
 alloc_dma(struct nvme_qpair *q, int socket)
 {
 	struct layout l = layout(q);
-	uint8_t *mem = plx_mem_alloc(l.size, q->c->page_size, socket);
+	/* no rings across hugepages: each may be a mapping of its own, and servers want a ring
+	 * inside one */
+	uint8_t *mem = plx_mem_alloc(l.size, rte_align64pow2(l.slots), socket);
 
 	if (mem == NULL)
 		return -ENOMEM;

@@ -45,7 +45,7 @@ in_use()
 
 	plx-testblk -l 0 --in-memory --no-telemetry -- --dev "pci:$nvme,vfio=$1" --time 30 >/tmp/first 2>&1 &
 	first=$!
-	while ! ls -l /proc/$first/fd | grep -q 'vfio/' && [ $i -lt 100 ]; do
+	while ! ls -l /proc/$first/fd 2>/dev/null | grep -q 'vfio/' && [ $i -lt 100 ]; do
 		sleep 0.1
 		i=$((i + 1))
 	done

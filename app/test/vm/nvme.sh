@@ -39,21 +39,38 @@ read_by_kernel()
 	dd if="$(disk)" of=/tmp/b bs=1M count=4 && cmp /tmp/a /tmp/b
 }
 
-in_use()
+# Begin reading, for half a minute, and wait until the device is open: $first.
+begin_load()
 {
-	local first i=0
+	local i=0
 
-	plx-testblk -l 0 --in-memory --no-telemetry -- --dev "pci:$nvme,vfio=$1" --time 30 >/tmp/first 2>&1 &
+	plx-testblk -l 0 --in-memory --no-telemetry -- --dev "$1" --time 30 >/tmp/first 2>&1 &
 	first=$!
 	while ! ls -l /proc/$first/fd 2>/dev/null | grep -q 'vfio/' && [ $i -lt 100 ]; do
 		sleep 0.1
 		i=$((i + 1))
 	done
-	sleep 0.5
+	sleep 1
+}
+
+in_use()
+{
+	begin_load "pci:$nvme,vfio=$1"
 	refused "$1: in use" "in use by process $first (plx-testblk)" \
 		copy "pci:$nvme,vfio=$1" from /tmp/b
 	kill -INT $first
 	wait $first
+}
+
+# The kernel wants it back: every request ends, and the kernel gets it.
+taken_away()
+{
+	begin_load "pci:$nvme,vfio=$1"
+	echo $nvme >/sys/bus/pci/devices/$nvme/driver/unbind
+	wait $first
+	grep -e 'the kernel asks for it back' /tmp/first && grep -e 'ENODEV' /tmp/first && return
+	cat /tmp/first
+	return 1
 }
 
 by_mode()
@@ -68,6 +85,8 @@ by_mode()
 			--dev "pci:$nvme,vfio=$1$more" --rw randwrite --size 8M --verify crc32c
 	done
 	in_use "$1"
+	check "$1: unbound under load" taken_away "$1"
+	bind $nvme vfio-pci
 }
 
 # Two functions that the IOMMU can't tell apart.
@@ -118,6 +137,8 @@ refused "no mode" "is none of auto, cdev, group, noiommu" copy pci:$nvme,vfio=x 
 for mode in $MODES; do
 	by_mode "$mode"
 	[ "$mode" != noiommu ] || continue
+	check "$mode: without hugepages" plx-testblk --no-huge -m 128 -l 0 --no-telemetry -- \
+		--dev "pci:$nvme,vfio=$mode" --allow-write --rw randwrite --size 8M --verify crc32c
 	unprivileged "$mode"
 	twins "$mode"
 done

@@ -88,6 +88,10 @@ class Bench:
                "--rw", "randread", "--bs", "4k", *options, "--json", "-"]
         return json.loads(run(cmd))["total"]
 
+    def fill(self, dev):
+        run([self.build / "app/test-blk/plx-testblk", "-l", self.host, "--", "--dev", dev,
+             "--rw", "write", "--bs", "128k", "--size", "256M", "--allow-write"])
+
     def floor(self):
         for depth in DEPTHS:
             out = run([self.build / "app/test/perf/floor", self.host, self.target, depth,
@@ -105,6 +109,8 @@ class Bench:
 
     def exported(self, backend):
         with Exporter(self, backend) as e:
+            if backend == "ram":  # blocks never written are all one page of zeroes
+                self.fill(f"vfio-user:{e.path}")
             for depth in DEPTHS:
                 total = self.testblk(f"vfio-user:{e.path}", "--qd", depth, "--time", self.seconds)
                 self.samples[backend, depth].append(self.figures(total))
@@ -217,7 +223,7 @@ def machine():
     size = re.search(r"Hugepagesize:\s+(\d+)", mem)[1]
     dpdk = run(["pkg-config", "--modversion", "libdpdk"]).strip()
     virtual = "virtual machine, " if "hypervisor" in pathlib.Path("/proc/cpuinfo").read_text() else ""
-    return (f"{cpu}, {len(os.sched_getaffinity(0))} CPUs, {virtual}Linux {os.uname().release}, "
+    return (f"{cpu}, {len(os.sched_getaffinity(0))} CPUs, {virtual}Linux {os.uname().release.split('-')[0]}, "
             f"{huge} hugepages of {size} KiB, DPDK {dpdk}")
 
 

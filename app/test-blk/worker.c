@@ -126,6 +126,7 @@ turn(struct tb_queue *q, const uint32_t kind, const uint32_t op)
 		}
 		total += n;
 		c->returned += n;
+		c->end = back;
 		n = turn_around(q, n, back, kind, op);
 		q->left -= n;
 		taken = lend(q, q->burst, n, &end);

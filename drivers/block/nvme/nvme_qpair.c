@@ -344,21 +344,29 @@ complete_slow(
 	return plx_drvq_resolve(&q->dq, req);
 }
 
-/* The controller's clock moved on: are commands older than they may be? */
+/*
+ * The controller's clock moved on: are commands older than they may be? Before it comes to that,
+ * a controller with shadow doorbells is rung once a tick: it may have gone to sleep on a tail
+ * that it read too early, as emulated ones do that lack a barrier there.
+ */
 static __rte_noinline void
 tick(struct nvme_qpair *q)
 {
 	uint16_t i, limit = q->c->io_limit, now = __atomic_load_n(&q->c->epoch, __ATOMIC_RELAXED);
 	uint16_t away = (uint16_t)(now - q->epoch - 1); /* ticks without a poll don't count */
+	uint16_t age, oldest = 0;
 
 	q->epoch = now;
-	if (limit == 0)
-		return;
 	for (i = 0; i < q->depth; i++) {
 		q->trk[i].epoch = (uint16_t)(q->trk[i].epoch + away);
-		if (q->trk[i].req != NULL && (uint16_t)(now - q->trk[i].epoch) > limit)
-			__atomic_store_n(&q->stuck, true, __ATOMIC_RELAXED);
+		age = (uint16_t)(now - q->trk[i].epoch);
+		if (q->trk[i].req != NULL)
+			oldest = age > oldest ? age : oldest;
 	}
+	if (limit != 0 && oldest > limit)
+		__atomic_store_n(&q->stuck, true, __ATOMIC_RELAXED);
+	if (q->ring == NVME_RING_SHADOW && oldest > 1 && q->sq_db != NULL)
+		rte_write32(rte_cpu_to_le_32(q->sq_tail), q->sq_db);
 }
 
 /*

@@ -5,7 +5,6 @@
  * what a driver does by itself: recovery and removal.
  */
 #include <errno.h>
-#include <time.h>
 
 #include <rte_byteorder.h>
 
@@ -324,16 +323,6 @@ plx_blk_op_poll(struct plx_blk *blk)
 	return rc;
 }
 
-/* Drive the control plane; give the CPU away when there is nothing to do. */
-static void
-drive(unsigned int *idle)
-{
-	if (plx_ctrl_poll() != 0)
-		*idle = 0;
-	else if (++*idle > 100)
-		nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
-}
-
 /* Begin, as soon as no other operation is under way, and wait. The result is held for this
  * caller: nobody else begins before it was collected. */
 static int
@@ -343,7 +332,7 @@ wait_for(struct plx_blk *blk, int (*op)(struct plx_blk *, void *), void *arg)
 	bool begun = false;
 	int rc;
 
-	for (;; drive(&idle)) {
+	for (;; plx_ctrl_drive(&idle)) {
 		plx_ctrl_lock();
 		rc = begun ? 0 : op(blk, arg);
 		if (rc == 0) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <pthread.h>
+#include <time.h>
 
 #include <rte_cycles.h>
 
@@ -98,4 +99,13 @@ int
 plx_deadline_past(struct plx_deadline d)
 {
 	return (int64_t)(rte_rdtsc() - d.tsc) >= 0;
+}
+
+void
+plx_ctrl_drive(unsigned int *idle)
+{
+	if (plx_ctrl_poll() != 0)
+		*idle = 0;
+	else if (++*idle > 100)
+		nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
 }

@@ -23,6 +23,13 @@ extern "C" {
  */
 int plx_ctrl_poll(void);
 
+/**
+ * The body of a loop that waits for control work: drives it once, and gives the CPU away for
+ * 20 us once there was nothing to do a hundred times in a row. Any thread, without the lock.
+ * @param idle  the caller's count of such times, 0 at first
+ */
+void plx_ctrl_drive(unsigned int *idle);
+
 /** Take and leave the control lock (recursive). Control calls take it themselves. */
 void plx_ctrl_lock(void);
 void plx_ctrl_unlock(void);

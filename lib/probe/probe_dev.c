@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <rte_eal.h>
 
@@ -380,16 +379,6 @@ plx_detach_poll(struct plx_dev *dev)
 	return rc;
 }
 
-/* Drive the control plane; give the CPU away when there is nothing to do. */
-static void
-drive(unsigned int *idle)
-{
-	if (plx_ctrl_poll() != 0)
-		*idle = 0;
-	else if (++*idle > 100)
-		nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
-}
-
 int
 plx_attach(const char *str, struct plx_dev **out)
 {
@@ -399,7 +388,7 @@ plx_attach(const char *str, struct plx_dev **out)
 
 	if (rc != 0)
 		return rc;
-	for (; (rc = plx_attach_poll(dev)) == -EINPROGRESS; drive(&idle))
+	for (; (rc = plx_attach_poll(dev)) == -EINPROGRESS; plx_ctrl_drive(&idle))
 		;
 	if (rc == 0 && out != NULL)
 		*out = dev;
@@ -414,7 +403,7 @@ plx_detach(struct plx_dev *dev)
 
 	if (rc != 0)
 		return rc;
-	for (; (rc = plx_detach_poll(dev)) == -EINPROGRESS; drive(&idle))
+	for (; (rc = plx_detach_poll(dev)) == -EINPROGRESS; plx_ctrl_drive(&idle))
 		;
 	return rc;
 }

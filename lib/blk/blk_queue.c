@@ -99,6 +99,8 @@ plx_drvq_init(struct plx_drvq *dq, struct plx_blk *blk, uint16_t qid,
 	dq->done_tail = &dq->done;
 	rte_spinlock_init(&dq->lock);
 	dq->st = (struct plx_blk_stats){0};
+	dq->intr_arm = NULL;
+	dq->intr_fd = -1;
 	/* born taken over: start opens it */
 	dq->taken = true;
 	dq->refuse = -ESHUTDOWN;
@@ -252,4 +254,32 @@ plx_drvq_submit_slow(struct plx_drvq *dq, struct plx_blk_req *req, int why)
 	if (rc != 0 || nop)
 		plx_drvq_finish(dq, req, rc);
 	return 0;
+}
+
+int
+plx_blkq_intr_fd(const struct plx_blkq *q)
+{
+	const struct plx_drvq *dq = q->lib;
+
+	return dq->intr_fd >= 0 ? dq->intr_fd : -ENOTSUP;
+}
+
+static int
+intr_set(struct plx_blkq *q, bool on)
+{
+	struct plx_drvq *dq = q->lib;
+
+	return dq->intr_fd >= 0 ? dq->intr_arm(dq, on) : -ENOTSUP;
+}
+
+int
+plx_blkq_intr_arm(struct plx_blkq *q)
+{
+	return intr_set(q, true);
+}
+
+int
+plx_blkq_intr_disarm(struct plx_blkq *q)
+{
+	return intr_set(q, false);
 }

@@ -73,6 +73,21 @@ enum plx_blk_op {
 	PLX_OP_COMPARE,      /**< memory against device; -EILSEQ when they differ */
 	PLX_OP_VERIFY,       /**< the device reads and checks, no data moves */
 	PLX_OP_NVME, /**< one NVMe I/O command from ext->nvme (devices with PLX_BLK_CAP_NVME) */
+
+	/* zoned devices (info.zone_nblk != 0); NVMe Zoned Namespace Command Set 1.1 */
+	PLX_OP_ZONE_APPEND, /**< memory to the zone that starts at lba; result: the block it went to
+			     */
+	PLX_OP_ZONE_OPEN,   /**< lba: a zone's start; nblk 0. This and the next three take
+			       PLX_IO_ALL_ZONES: every zone that it makes sense for, lba 0 */
+	PLX_OP_ZONE_CLOSE,
+	PLX_OP_ZONE_FINISH,
+	PLX_OP_ZONE_RESET,
+	PLX_OP_ZONE_REPORT, /**< fills buf (nseg 0, nblk blocks long, 8-byte aligned) with a struct
+			       plx_zone_report from the zone that holds lba on; result: zones in it
+			     */
+
+	PLX_OP_COPY, /**< inside the device: the ranges one behind the other to lba, nblk in all */
+	PLX_OP_SECURE_ERASE, /**< range; its content can't be got back from the medium */
 	PLX_OP_MAX
 };
 
@@ -81,6 +96,7 @@ enum plx_blk_op {
 enum plx_blk_req_flag {
 	PLX_IO_FUA = 1 << 0,       /**< write: on stable media before completion */
 	PLX_IO_UNMAP = 1 << 1,     /**< write zeroes: may deallocate */
+	PLX_IO_ALL_ZONES = 1 << 2, /**< zone open, close, finish, reset */
 	PLX_IO_CHILD = 1 << 3,     /**< library private: part of a split request */
 	PLX_IO_MAYBE_DMA = 1 << 4, /**< returned: the device may still reach the buffer */
 };
@@ -90,6 +106,41 @@ struct plx_seg {
 	void *addr;
 	size_t len; /**< bytes, any */
 };
+
+/** A source of PLX_OP_COPY. */
+struct plx_copy_range {
+	uint64_t lba;
+	uint32_t nblk;
+	uint32_t rsvd; /**< 0 */
+};
+
+enum plx_zone_state {
+	PLX_ZONE_EMPTY = 1,
+	PLX_ZONE_IMP_OPEN, /**< opened by a write */
+	PLX_ZONE_EXP_OPEN, /**< opened by PLX_OP_ZONE_OPEN */
+	PLX_ZONE_CLOSED,
+	PLX_ZONE_RDONLY = 13,
+	PLX_ZONE_FULL,
+	PLX_ZONE_OFFLINE,
+};
+
+/** A zone. All are of info.zone_nblk blocks, the last may be shorter. */
+struct plx_zone {
+	uint64_t lba;      /**< its first block */
+	uint64_t capacity; /**< blocks that can be written */
+	uint64_t wp;       /**< the next block to write; undefined in full and broken zones */
+	uint8_t state;     /**< enum plx_zone_state */
+	uint8_t type;      /**< 2: must be written in sequence */
+	uint8_t attrs;     /**< ZA of the NVMe report; 0 elsewhere */
+	uint8_t rsvd[37];
+};
+struct plx_zone_report {
+	uint64_t nr_zones; /**< from there to the end of the device; may be more than found room */
+	uint8_t rsvd[56];
+	struct plx_zone zones[];
+};
+static_assert(sizeof(struct plx_zone) == 64 && sizeof(struct plx_zone_report) == 64,
+	"as the devices' reports, so that these are turned into ours in place");
 
 /** An NVMe command to pass through (NVMe Base 2.0, 3.3.3.1). Little-endian as on the wire. */
 struct plx_nvme_cmd {
@@ -101,13 +152,29 @@ struct plx_nvme_cmd {
 	uint64_t result;   /**< out, admin only: dwords 0 and 1 of the completion */
 };
 
-/** What does not fit the hot line; lives as long as the request. */
+/** What the device does with protection information (NVM Command Set 1.0, 5.2). */
+enum plx_pi_flag {
+	PLX_PI_REF = 1 << 0,   /**< checks the reference tag */
+	PLX_PI_APP = 1 << 1,   /**< checks the application tag, where mask has 1 bits */
+	PLX_PI_GUARD = 1 << 2, /**< checks the guard */
+	PLX_PI_ACT = 1 << 3,   /**< writes it and takes it away (metadata of just that size), or
+				  writes it into the metadata and leaves it there */
+};
+
+/**
+ * What does not fit the hot line; lives as long as the request.
+ *
+ * Metadata travels apart from data, whatever the format on the medium is. A request without ext
+ * (or with meta NULL) moves data alone: its blocks' metadata is written as zeroes, or, on devices
+ * with protection information, made and checked by the device; metadata read is dropped.
+ * plx_pi.h makes and checks protection information on this side.
+ */
 struct plx_blk_ext {
-	void *meta;        /**< separate metadata, nblk * info.meta_size bytes; NULL for none */
-	uint32_t pi_ref;   /**< initial reference tag */
+	void *meta;        /**< nblk * info.meta_size bytes, memory as for data; NULL for none */
+	uint64_t pi_ref;   /**< reference tag of the first block */
 	uint16_t pi_app;   /**< application tag */
 	uint16_t pi_mask;  /**< application tag mask */
-	uint16_t pi_flags; /**< PRINFO bits 29:26 of command dword 12, shifted to 3:0 */
+	uint16_t pi_flags; /**< enum plx_pi_flag */
 	struct plx_nvme_cmd *nvme; /**< PLX_OP_NVME */
 };
 
@@ -119,7 +186,7 @@ struct plx_blk_ext {
 struct plx_blk_req {
 	uint8_t op;     /**< enum plx_blk_op */
 	uint8_t flags;  /**< enum plx_blk_req_flag */
-	uint16_t nseg;  /**< 0: data at buf; else entries of segs */
+	uint16_t nseg;  /**< 0: data at buf; else entries of segs, or of ranges */
 	int32_t status; /**< returned: 0 or -errno */
 
 	uint64_t lba;  /**< first block */
@@ -128,8 +195,9 @@ struct plx_blk_req {
 	uint16_t rsvd; /**< 0 */
 
 	union {
-		void *buf;                  /**< nseg 0: nblk * block_size bytes */
-		const struct plx_seg *segs; /**< nseg > 0; must stay valid until poll */
+		void *buf;                           /**< nseg 0: nblk * block_size bytes */
+		const struct plx_seg *segs;          /**< nseg > 0; must stay valid until poll */
+		const struct plx_copy_range *ranges; /**< copy; the same */
 	};
 	struct plx_blk_ext *ext; /**< NULL for plain I/O */
 	void *user;              /**< the application's, untouched */
@@ -216,6 +284,8 @@ enum plx_blk_cap {
 	PLX_BLK_CAP_VOLATILE = 1 << 9,  /**< loses its data when detached */
 	PLX_BLK_CAP_SOFTWARE = 1 << 10, /**< nothing outside this process or its peer is written */
 	PLX_BLK_CAP_RDONLY = 1 << 11,
+	PLX_BLK_CAP_COPY = 1 << 12,
+	PLX_BLK_CAP_SECURE_ERASE = 1 << 13,
 };
 
 enum plx_blk_state {
@@ -247,6 +317,17 @@ struct plx_blk_info {
 	uint32_t atomic_nblk;      /**< blocks written atomically, also over power failure */
 	uint32_t max_zeroes_nblk;  /**< blocks in one write-zeroes command */
 	uint32_t max_discard_nblk; /**< blocks in one discard command */
+	uint32_t max_secure_erase_nblk; /**< blocks in one secure erase command */
+	uint32_t max_copy_nblk;         /**< blocks in one copy command */
+	uint32_t max_copy_range_nblk;   /**< of these, in one range */
+	uint16_t max_copy_ranges;       /**< ranges in one copy command */
+	uint8_t pi_type;                /**< protection information, 1 to 3; 0: none */
+	uint8_t pi_size;                /**< its bytes: 8, or 16 with 64-bit guards */
+	uint32_t pi_offset;             /**< where in a block's metadata it is */
+	uint64_t zone_nblk;             /**< blocks from zone to zone; 0: not zoned */
+	uint32_t nb_zones;
+	uint32_t max_open_zones, max_active_zones; /**< 0: no limit */
+	uint32_t max_append_nblk;                  /**< blocks in one zone append */
 	uint16_t max_queues;
 	uint16_t max_depth; /**< requests in flight a queue */
 	uint16_t nb_queues; /**< as configured */
@@ -282,6 +363,7 @@ enum plx_blk_open_flag {
 struct plx_blkq_conf {
 	uint16_t depth; /**< requests in flight; 0: 128, or what the device has */
 	int16_t socket; /**< NUMA node of its memory, SOCKET_ID_ANY (-1): the device's */
+	bool intr;      /**< with an interrupt, for plx_blkq_intr_fd() */
 };
 
 /** What happened to a device. */
@@ -373,6 +455,25 @@ int plx_blk_op_poll(struct plx_blk *blk);
  */
 struct plx_blkq *plx_blk_queue_get_v1(const struct plx_blk *blk, uint16_t qid);
 #define plx_blk_queue_get plx_blk_queue_get_v1
+
+/**
+ * Sleeping until a queue has something to poll. Setup with conf.intr, then, in the owner:
+ *
+ *	plx_blkq_intr_arm(q);  n = plx_blkq_poll(q, ...);
+ *	if (n == 0)  wait for the fd (epoll), read it empty
+ *	plx_blkq_intr_disarm(q);  poll on
+ *
+ * What completes after arm was called makes the fd readable, once or more often. A queue with
+ * nothing in flight needs none of it. Armed queues cost the device and this CPU an interrupt a
+ * completion.
+ *
+ * @return the eventfd, the library's and good until plx_blk_configure() or plx_blk_close();
+ *         -ENOTSUP the queue was set up without interrupt, or the device has none
+ */
+int plx_blkq_intr_fd(const struct plx_blkq *q);
+/** Owner of the queue, outside of poll and submit. @return 0; -ENOTSUP; -ENODEV; -EIO */
+int plx_blkq_intr_arm(struct plx_blkq *q);
+int plx_blkq_intr_disarm(struct plx_blkq *q);
 
 /** Counters of queue qid, or of all for qid UINT16_MAX. Any thread; each counter is consistent
  * by itself. @return 0; -EINVAL no such queue */

@@ -129,6 +129,9 @@ struct plx_drvq {
 	 */
 	size_t (*direct)(
 		struct plx_drvq *dq, const struct plx_seg *segs, uint32_t nseg, size_t max);
+	/** Interrupts, owner's thread: see plx_blkq_intr_arm(). NULL when intr_fd is -1. */
+	int (*intr_arm)(struct plx_drvq *dq, bool on);
+	int intr_fd;             /**< -1: none; plx_drvq_init() sets that */
 	struct plx_split *split; /**< the class's: requests being split */
 
 	struct plx_blk_stats st __rte_cache_aligned;

@@ -146,6 +146,7 @@ plx_blk_register(struct plx_blk *blk)
 		;
 	blk->next = NULL;
 	*at = blk;
+	blk_telemetry_register();
 	return 0;
 }
 
@@ -232,6 +233,7 @@ blk_closed(struct plx_blk *blk)
 {
 	queues_release(blk);
 	blk->open_flags = 0;
+	blk->latency = false;
 	if (blk->info.state != PLX_BLK_REMOVED)
 		blk->info.state = PLX_BLK_CLOSED;
 }
@@ -319,7 +321,13 @@ setup_locked(struct plx_blk *blk, uint16_t qid, const struct plx_blkq_conf *give
 	if (conf.socket < 0)
 		conf.socket = blk->info.numa_node;
 	queue_release(blk, qid);
-	return blk->ops->queue_setup(blk, qid, &conf, &blk->queues[qid]);
+	rc = blk->ops->queue_setup(blk, qid, &conf, &blk->queues[qid]);
+	if (rc != 0 || !blk->latency)
+		return rc;
+	rc = blk_latency_set(blk->queues[qid], true);
+	if (rc != 0)
+		queue_release(blk, qid);
+	return rc;
 }
 
 int

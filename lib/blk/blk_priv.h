@@ -31,6 +31,15 @@ void blk_split_fini(struct plx_drvq *dq);
 /* Take a checked request. 0: accepted; -EAGAIN: no room; other -errno: finish it so. */
 int blk_split_start(struct plx_drvq *dq, struct plx_blk_req *req);
 
+/* blk_latency.c */
+int blk_latency_set(struct plx_drvq *dq, bool on);
+void blk_latency_free(struct plx_drvq *dq);
+/* Requests may have come back while the queue was taken over. */
+void blk_latency_forget(struct plx_drvq *dq);
+
+/* blk_telemetry.c: once, when there is something to tell of */
+void blk_telemetry_register(void);
+
 /* blk_dev.c: nobody has it open any more, and it is stopped */
 void blk_closed(struct plx_blk *blk);
 

@@ -95,6 +95,7 @@ plx_drvq_init(struct plx_drvq *dq, struct plx_blk *blk, uint16_t qid,
 	dq->nblocks = blk->info.nblocks;
 	set_plain_limits(dq);
 	dq->split_active = 0;
+	dq->latency = NULL;
 	dq->done = NULL;
 	dq->done_tail = &dq->done;
 	rte_spinlock_init(&dq->lock);
@@ -111,6 +112,7 @@ plx_drvq_init(struct plx_drvq *dq, struct plx_blk *blk, uint16_t qid,
 void
 plx_drvq_fini(struct plx_drvq *dq)
 {
+	blk_latency_free(dq);
 	blk_split_fini(dq);
 }
 

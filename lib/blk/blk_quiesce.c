@@ -168,5 +168,6 @@ plx_drvq_giveback(struct plx_drvq *dq)
 	if (!dq->taken)
 		return;
 	dq->taken = false;
+	blk_latency_forget(dq);
 	open_path(dq);
 }

@@ -35,7 +35,8 @@ extern "C" {
 
 struct plx_dev;
 struct plx_drvq;
-struct plx_split; /* blk_split.c */
+struct plx_split;   /* blk_split.c */
+struct blk_latency; /* blk_latency.c */
 
 /** Control operations of a driver; all run under the control lock. */
 struct plx_blk_ops {
@@ -88,6 +89,7 @@ struct plx_blk {
 	uint32_t ev_head, ev_tail;
 	uint64_t ev_lost;
 	struct plx_blk_stats gone; /* counters of queues that were released */
+	bool latency;              /* is measured */
 };
 
 /**
@@ -131,8 +133,9 @@ struct plx_drvq {
 		struct plx_drvq *dq, const struct plx_seg *segs, uint32_t nseg, size_t max);
 	/** Interrupts, owner's thread: see plx_blkq_intr_arm(). NULL when intr_fd is -1. */
 	int (*intr_arm)(struct plx_drvq *dq, bool on);
-	int intr_fd;             /**< -1: none; plx_drvq_init() sets that */
-	struct plx_split *split; /**< the class's: requests being split */
+	int intr_fd;                 /**< -1: none; plx_drvq_init() sets that */
+	struct plx_split *split;     /**< the class's: requests being split */
+	struct blk_latency *latency; /**< the class's, NULL when off */
 
 	struct plx_blk_stats st __rte_cache_aligned;
 };

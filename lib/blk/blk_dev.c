@@ -106,12 +106,23 @@ names(char *out, size_t size)
 			out + n, size - n, "%s%s", n != 0 ? ", " : "", blk->info.name);
 }
 
+static bool
+pi_ok(const struct plx_blk_info *info)
+{
+	if (info->pi_type == 0)
+		return true;
+	return info->pi_type <= 3 && (info->pi_size == 8 || info->pi_size == 16) &&
+	       info->pi_offset <= info->meta_size &&
+	       info->pi_size <= info->meta_size - info->pi_offset;
+}
+
 static int
 check_info(struct plx_blk_info *info)
 {
 	if (info->name[0] == '\0' || info->nblocks == 0 || info->block_size < 512 ||
 		!rte_is_power_of_2(info->block_size) || info->max_queues == 0 ||
-		info->max_depth == 0 || info->nblocks > UINT64_MAX / info->block_size)
+		info->max_depth == 0 || info->nblocks > UINT64_MAX / info->block_size ||
+		!pi_ok(info))
 		return -EINVAL;
 	if (info->phys_block_size == 0)
 		info->phys_block_size = info->block_size;

@@ -22,6 +22,12 @@ void blk_count_slow(struct plx_drvq *dq, const struct plx_blk_req *req);
 uint32_t blk_cmd_max(const struct plx_blk_info *info, uint8_t op);
 /* One command can run it, as far as range and length go. */
 bool blk_one_command(const struct plx_drvq *dq, const struct plx_blk_req *req);
+/* It has metadata, or says what to do with protection information. */
+static inline bool
+blk_has_ext(const struct plx_blk_req *req)
+{
+	return req->ext != NULL && (req->ext->meta != NULL || req->ext->pi_flags != 0);
+}
 /* It may not be cut: a compare, an NVMe command, or with metadata or protection information. */
 bool blk_never_cut(const struct plx_blk_req *req);
 

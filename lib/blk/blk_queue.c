@@ -175,6 +175,29 @@ check_nvme(const struct plx_drvq *dq, const struct plx_blk_req *req)
 	return 0;
 }
 
+/* Metadata goes with data; the device makes protection information for what is written, and
+ * checks it with whatever reads the medium or writes it. */
+static int
+check_ext(const struct plx_blk_info *info, const struct plx_blk_req *req)
+{
+	const unsigned int act = PLX_PI_ACT, all = act | PLX_PI_GUARD | PLX_PI_APP | PLX_PI_REF;
+	const struct plx_blk_ext *ext = req->ext;
+	bool data = plx_op_has_data(req->op), verify = req->op == PLX_OP_VERIFY;
+
+	if (!blk_has_ext(req))
+		return 0;
+	if ((ext->meta != NULL && info->meta_size == 0) ||
+		(ext->pi_flags != 0 && info->pi_type == 0))
+		return -EOPNOTSUPP;
+	if ((ext->meta != NULL && !data) || (ext->pi_flags & ~all) != 0)
+		return -EINVAL;
+	if (ext->pi_flags != 0 && !data && !verify && req->op != PLX_OP_WRITE_ZEROES)
+		return -EINVAL;
+	if ((ext->pi_flags & act) != 0 && (verify || req->op == PLX_OP_COMPARE))
+		return -EINVAL;
+	return 0;
+}
+
 static int
 check(const struct plx_drvq *dq, const struct plx_blk_req *req)
 {
@@ -196,14 +219,13 @@ check(const struct plx_drvq *dq, const struct plx_blk_req *req)
 		return -ERANGE;
 	if (plx_op_has_data(req->op) && !plx_req_data_ok(req, (size_t)req->nblk * dq->block_size))
 		return -EINVAL;
-	return 0;
+	return check_ext(&blk->info, req);
 }
 
 bool
 blk_never_cut(const struct plx_blk_req *req)
 {
-	return req->op == PLX_OP_COMPARE || req->op == PLX_OP_NVME ||
-	       (req->ext != NULL && (req->ext->meta != NULL || req->ext->pi_flags != 0));
+	return req->op == PLX_OP_COMPARE || req->op == PLX_OP_NVME || blk_has_ext(req);
 }
 
 bool

@@ -165,13 +165,23 @@ enum plx_pi_flag {
  * What does not fit the hot line; lives as long as the request.
  *
  * Metadata travels apart from data, whatever the format on the medium is. A request without ext
- * (or with meta NULL) moves data alone: its blocks' metadata is written as zeroes, or, on devices
- * with protection information, made and checked by the device; metadata read is dropped.
+ * (or with meta NULL) moves data alone: its blocks' metadata is written as zeroes, and compared
+ * with zeroes; protection information in it is made by the device, and guard and reference tag
+ * are checked by it, unless pi_flags says something else; metadata read is dropped.
+ * A block nobody wrote, or that was discarded, is not protected: its tags are all ones.
+ *
+ * Write zeroes makes protection information as well, verify checks what pi_flags says; compare
+ * leaves it out of the comparison. A check that fails ends a request with -EBADMSG, and raw is
+ * 0x282 (guard), 0x283 (application tag) or 0x284 (reference tag), on all devices.
+ *
+ * pi_flags without a type of protection information, or meta without metadata: -EOPNOTSUPP; meta
+ * where no data moves, PLX_PI_ACT with compare and verify: -EINVAL.
  * plx_pi.h makes and checks protection information on this side.
  */
 struct plx_blk_ext {
 	void *meta;        /**< nblk * info.meta_size bytes, memory as for data; NULL for none */
-	uint64_t pi_ref;   /**< reference tag of the first block */
+	uint64_t pi_ref;   /**< reference tag of the first block; type 1 takes the block's address
+			      instead, type 3 doesn't check it */
 	uint16_t pi_app;   /**< application tag */
 	uint16_t pi_mask;  /**< application tag mask */
 	uint16_t pi_flags; /**< enum plx_pi_flag */

@@ -151,12 +151,13 @@ int plx_drvq_init(struct plx_drvq *dq, struct plx_blk *blk, uint16_t qid,
 /** Undo plx_drvq_init(). */
 void plx_drvq_fini(struct plx_drvq *dq);
 
-/** One command can run it, as far as range and length go; the data's shape is issue()'s. */
+/** One command can run it, as far as range and length go, and it has no ext; the data's shape is
+ * issue()'s. */
 static __rte_always_inline bool
 plx_drvq_plain(const struct plx_drvq *dq, const struct plx_blk_req *req)
 {
 	return req->op < PLX_OP_MAX && req->nblk - 1 < dq->max_nblk[req->op] &&
-	       req->lba <= dq->nblocks - req->nblk;
+	       req->lba <= dq->nblocks - req->nblk && req->ext == NULL;
 }
 
 /**

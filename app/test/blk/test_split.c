@@ -245,6 +245,9 @@ set_up(void)
 		.max_zeroes_nblk = MAX_NBLK,
 		.boundary_nblk = BOUNDARY,
 		.max_segs = MAX_SEGS,
+		.meta_size = 8,
+		.pi_type = 1,
+		.pi_size = 8,
 		.caps = PLX_BLK_CAP_COMPARE | PLX_BLK_CAP_WRITE_ZEROES,
 		.max_queues = 1,
 		.max_depth = 64,
@@ -484,7 +487,7 @@ test_compare(void)
 static void
 test_ext(void)
 {
-	struct plx_blk_ext ext = {.pi_flags = 1};
+	struct plx_blk_ext ext = {.pi_flags = PLX_PI_REF};
 	struct plx_blk_req req = {.op = PLX_OP_READ, .nblk = MAX_NBLK, .buf = pool, .ext = &ext};
 
 	set_up();
@@ -493,6 +496,20 @@ test_ext(void)
 	CHECK_EQ(run(&req), -EMSGSIZE);
 	ext.pi_flags = 0;
 	CHECK_EQ(run(&req), 0);
+	CHECK_EQ(dev.commands, 3);
+	ext.pi_flags = 1 << 4;
+	CHECK_EQ(run(&req), -EINVAL);
+	ext.pi_flags = PLX_PI_ACT;
+	req.op = PLX_OP_COMPARE;
+	CHECK_EQ(run(&req), -EINVAL);
+	req.op = PLX_OP_WRITE_ZEROES;
+	ext.meta = pool;
+	CHECK_EQ(run(&req), -EINVAL);
+	dev.blk.info.meta_size = dev.blk.info.pi_type = 0;
+	req.op = PLX_OP_READ;
+	CHECK_EQ(run(&req), -EOPNOTSUPP);
+	ext.meta = NULL;
+	CHECK_EQ(run(&req), -EOPNOTSUPP);
 	CHECK_EQ(dev.commands, 3);
 	tear_down();
 }

@@ -127,7 +127,7 @@ struct conf_check {
 	void (*run)(struct conf *c);
 };
 extern const struct conf_check conf_checks_basic[], conf_checks_ops[], conf_checks_queue[],
-	conf_checks_random[], conf_checks_threads[];
+	conf_checks_random[], conf_checks_threads[], conf_checks_meta[];
 
 /* conf_run.c: @return the name of the check that failed, NULL: none */
 const char *conf_run(struct conf *c, const struct conf_opts *opts);

@@ -39,7 +39,7 @@ static void
 run_all(struct conf *c)
 {
 	static const struct conf_check *const groups[] = {conf_checks_basic, conf_checks_ops,
-		conf_checks_queue, conf_checks_random, conf_checks_threads};
+		conf_checks_queue, conf_checks_random, conf_checks_threads, conf_checks_meta};
 	const struct conf_check *check;
 	unsigned int i;
 

@@ -3,12 +3,14 @@
  * ram: a block device in this process' memory.
  *
  *	ram:size=1G[,block=512][,max_io=SIZE][,boundary=SIZE][,delay=US]
+ *	    [,meta=BYTES][,pi=1|2|3][,guard=16|64][,pi_first=0|1]
  *	    [,error_read=LBA][,error_write=LBA][,error_every=N][,name=r0]
  *
  * The driver to copy from: submit() runs a command with memcpy and puts the request into a ring
  * of finished ones, poll() hands them out. max_io and boundary are limits that the class splits
  * at; delay is how long a command takes; the error keys let a command fail with -EIO that
- * touches the block, or each Nth of a queue. Memory is taken when a block is first written.
+ * touches the block, or each Nth of a queue; blocks with metadata are ram_meta.c's. Memory is
+ * taken when a block is first written.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,10 +20,10 @@
 
 #include <rte_cycles.h>
 
-#include "plx_blk_drv.h"
 #include "plx_log.h"
 #include "plx_mem.h"
-#include "plx_probe_drv.h"
+
+#include "ram_priv.h"
 
 PLX_LOG_TYPE(ram, NOTICE);
 
@@ -30,14 +32,6 @@ PLX_LOG_TYPE(ram, NOTICE);
 #define RAM_NO_LBA UINT64_MAX
 /* zeroing this much frees the pages rather than writing them */
 #define RAM_GIVE_BACK (256u << 10)
-
-struct ram {
-	struct plx_blk blk;
-	uint8_t *base;
-	uint64_t delay; /* TSC cycles */
-	uint64_t error_read, error_write;
-	uint32_t error_every;
-};
 
 /* A command that has been run. */
 struct ram_done {
@@ -55,7 +49,7 @@ struct ram_queue {
 
 /* ---- running commands ---- */
 
-static void
+void
 ram_zero(uint8_t *at, size_t len)
 {
 	uint8_t *page = RTE_PTR_ALIGN_CEIL(at, 4096), *end = RTE_PTR_ALIGN_FLOOR(at + len, 4096);
@@ -83,7 +77,7 @@ ram_move(uint8_t op, uint8_t *at, void *buf, size_t len)
 	}
 }
 
-static int
+int
 ram_data(const struct plx_blk_req *req, uint8_t *at, size_t len)
 {
 	uint16_t i;
@@ -122,13 +116,15 @@ ram_injects(struct ram_queue *rq, const struct plx_blk_req *req)
 
 /* @return the command's status */
 static int
-ram_run(struct ram_queue *rq, const struct plx_blk_req *req)
+ram_run(struct ram_queue *rq, struct plx_blk_req *req)
 {
 	uint8_t *at = rq->ram->base + req->lba * rq->dq.block_size;
 	size_t len = (size_t)req->nblk * rq->dq.block_size;
 
 	if (unlikely(ram_injects(rq, req)))
 		return -EIO;
+	if (unlikely(rq->ram->meta != NULL))
+		return ram_meta_run(rq->ram, req);
 	switch (req->op) {
 	case PLX_OP_WRITE_ZEROES:
 	case PLX_OP_DISCARD:
@@ -151,6 +147,7 @@ ram_issue(struct plx_drvq *dq, struct plx_blk_req *req)
 
 	if (rq->tail - rq->head == dq->q.depth)
 		return -EAGAIN;
+	req->raw = 0;
 	req->status = ram_run(rq, req);
 	if (req->status == -EINVAL)
 		return -EINVAL;
@@ -301,7 +298,7 @@ ram_args(struct plx_dev *dev, struct ram *ram)
 	info->max_nblk = info->max_zeroes_nblk = info->max_discard_nblk =
 		(uint32_t)(max_io / block);
 	info->boundary_nblk = (uint32_t)(boundary / block);
-	return 0;
+	return ram_meta_args(dev, info);
 }
 
 static void
@@ -345,6 +342,9 @@ ram_attach(struct plx_dev *dev)
 		goto err_free;
 	}
 	madvise(ram->base, size, MADV_HUGEPAGE);
+	rc = ram_meta_alloc(ram);
+	if (rc != 0)
+		goto err_unmap;
 	ram->blk.ops = &ram_ops;
 	ram->blk.priv = ram;
 	ram->blk.dev = dev;
@@ -355,6 +355,7 @@ ram_attach(struct plx_dev *dev)
 	return 0;
 
 err_unmap:
+	ram_meta_free(ram);
 	munmap(ram->base, size);
 err_free:
 	free(ram);
@@ -367,18 +368,20 @@ ram_detach(struct plx_dev *dev)
 	struct ram *ram = dev->priv;
 
 	plx_blk_unregister(&ram->blk);
+	ram_meta_free(ram);
 	munmap(ram->base, ram->blk.info.nblocks * ram->blk.info.block_size);
 	free(ram);
 	return 0;
 }
 
 static const char *const ram_keys[] = {"size", "block", "max_io", "boundary", "delay", "error_read",
-	"error_write", "error_every", NULL};
+	"error_write", "error_every", "meta", "pi", "guard", "pi_first", NULL};
 
 extern const struct plx_driver plx_ram_driver;
 const struct plx_driver plx_ram_driver = {
 	.name = "ram",
 	.help = "ram:size=SIZE[,block=512][,max_io=SIZE][,boundary=SIZE][,delay=US]"
+		"[,meta=BYTES][,pi=1|2|3][,guard=16|64][,pi_first=0|1]"
 		"[,error_read=LBA][,error_write=LBA][,error_every=N][,name=NAME]",
 	.keys = ram_keys,
 	.attach = ram_attach,

@@ -89,6 +89,22 @@ plx_ctrl_poll(void)
 	return n;
 }
 
+uint32_t
+plx_ctrl_quiet_ms(void)
+{
+	const struct plx_ctrl_work *w;
+	uint32_t ms = PLX_CTRL_QUIET_MS;
+
+	/* who has the lock drives it, or is about to change it */
+	if (pthread_mutex_trylock(&ctrl_mutex) != 0)
+		return 1;
+	for (w = ctrl_head; w != NULL; w = w->next)
+		if (w->quiet_ms != 0 && w->quiet_ms < ms)
+			ms = w->quiet_ms;
+	pthread_mutex_unlock(&ctrl_mutex);
+	return ms;
+}
+
 struct plx_deadline
 plx_deadline_in(uint32_t ms)
 {

@@ -24,6 +24,15 @@ extern "C" {
 int plx_ctrl_poll(void);
 
 /**
+ * How long callers that sleep may leave the control plane alone. Ask right after plx_ctrl_poll()
+ * returned 0, and look again then: while an operation is under way it returns more, and wants to be
+ * called on. What another thread begins meanwhile waits that long for this one, unless it is one
+ * of the blocking calls, which drive it themselves. Any thread.
+ * @return milliseconds, 1 or more: the least of what each piece of work asks for
+ */
+uint32_t plx_ctrl_quiet_ms(void);
+
+/**
  * The body of a loop that waits for control work: drives it once, and gives the CPU away for
  * 20 us once there was nothing to do a hundred times in a row. Any thread, without the lock.
  * @param idle  the caller's count of such times, 0 at first
@@ -34,10 +43,14 @@ void plx_ctrl_drive(unsigned int *idle);
 void plx_ctrl_lock(void);
 void plx_ctrl_unlock(void);
 
+/** Sockets and admin queues are looked at, and deadlines kept, that closely while all is quiet. */
+#define PLX_CTRL_QUIET_MS 10
+
 /** A piece of control work, embedded in its owner. */
 struct plx_ctrl_work {
 	/** @return >0 did something, 0 idle. May unregister itself or any other. */
 	int (*poll)(struct plx_ctrl_work *work);
+	uint32_t quiet_ms; /**< how long it can wait after it was idle; 0: PLX_CTRL_QUIET_MS */
 	struct plx_ctrl_work *next;
 	struct plx_ctrl_work **prev;
 };

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A turn: messages, timers that are due, pollers. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_ring_elem.h>
+
+#include "plx_ctrl.h"
+
+#include "reactor_priv.h"
+
+#define MSG_BURST                                                                      \
+	128 /* a turn; the ring's ends are shared with senders, so few and large takes \
+	     */
+#define CTRL_US 100
+
+static __thread struct plx_reactor *inside;
+
+struct plx_reactor *
+plx_reactor_self(void)
+{
+	return inside;
+}
+
+struct plx_reactor *
+reactor_enter(struct plx_reactor *r)
+{
+	struct plx_reactor *outer = inside;
+
+	inside = r;
+	return outer;
+}
+
+void
+reactor_leave(struct plx_reactor *outer)
+{
+	inside = outer;
+}
+
+/* ---- messages ---- */
+
+unsigned int
+plx_reactor_send_burst(struct plx_reactor *to, const struct plx_msg *msgs, unsigned int n)
+{
+	n = rte_ring_enqueue_burst_elem(to->ring, msgs, sizeof(*msgs), n, NULL);
+	if (n != 0)
+		plx_reactor_wake(to);
+	return n;
+}
+
+int
+plx_reactor_send(struct plx_reactor *to, plx_msg_fn fn, void *arg)
+{
+	const struct plx_msg msg = {fn, arg};
+
+	return plx_reactor_send_burst(to, &msg, 1) == 1 ? 0 : -EAGAIN;
+}
+
+unsigned int
+reactor_messages(struct plx_reactor *r)
+{
+	struct plx_msg msgs[MSG_BURST];
+	unsigned int n, i;
+
+	n = rte_ring_sc_dequeue_burst_elem(r->ring, msgs, sizeof(msgs[0]), MSG_BURST, NULL);
+	for (i = 0; i < n; i++)
+		msgs[i].fn(msgs[i].arg);
+	if (n != 0)
+		reactor_count(&r->stats.messages, n);
+	return n;
+}
+
+/* ---- pollers ---- */
+
+struct plx_poller *
+plx_poller_add(
+	struct plx_reactor *r, const char *name, plx_poller_fn fn, void *arg, uint64_t period_us)
+{
+	struct plx_poller *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->reactor = r;
+	p->fn = fn;
+	p->arg = arg;
+	p->idle.fd = -1;
+	strncpy(p->st.name, name, sizeof(p->st.name) - 1);
+	if (period_us != 0) {
+		p->st.period_us = period_us;
+		p->period = reactor_cycles(period_us);
+		p->due = rte_rdtsc() + p->period;
+	}
+	r->changed = true;
+	rte_spinlock_lock(&r->lock);
+	p->prev = r->tail;
+	*r->tail = p;
+	r->tail = &p->next;
+	rte_spinlock_unlock(&r->lock);
+	return p;
+}
+
+void
+plx_poller_del(struct plx_poller *p)
+{
+	struct plx_reactor *r;
+
+	if (p == NULL)
+		return;
+	r = p->reactor;
+	reactor_poller_awake(p);
+	if (r->next == p)
+		r->next = p->next;
+	if (r->polled == p)
+		r->polled = NULL;
+	rte_spinlock_lock(&r->lock);
+	*p->prev = p->next;
+	if (p->next != NULL)
+		p->next->prev = p->prev;
+	else
+		r->tail = p->prev;
+	rte_spinlock_unlock(&r->lock);
+	free(p);
+}
+
+static void
+count_poll(struct plx_reactor *r, struct plx_poller *p, int did, uint64_t cycles)
+{
+	if (unlikely(cycles > p->st.longest)) {
+		__atomic_store_n(&p->st.longest, cycles, __ATOMIC_RELAXED);
+		if (cycles > r->stats.longest_poll)
+			__atomic_store_n(&r->stats.longest_poll, cycles, __ATOMIC_RELAXED);
+	}
+	reactor_count(&p->st.calls, 1);
+	reactor_count(&p->st.busy_calls, did > 0);
+	reactor_count(&p->st.cycles, cycles);
+}
+
+/* @return what they did; *now: when the last one ended */
+static int
+run_pollers(struct plx_reactor *r, uint64_t start, uint64_t *now)
+{
+	struct plx_poller *p;
+	int n = 0, did;
+
+	for (p = r->head; p != NULL; p = r->next) {
+		uint64_t begin = *now;
+
+		r->next = p->next;
+		if (p->period != 0) {
+			if ((int64_t)(start - p->due) < 0)
+				continue;
+			/* late ones are not made up for */
+			p->due = start + p->period;
+		}
+		r->polled = p;
+		did = p->fn(p->arg);
+		*now = rte_rdtsc();
+		if (likely(r->polled != NULL))
+			count_poll(r, p, did, *now - begin);
+		n += RTE_MAX(did, 0);
+	}
+	r->next = NULL;
+	return n;
+}
+
+uint64_t
+reactor_turn(struct plx_reactor *r, uint64_t start, int *work)
+{
+	unsigned int n = reactor_messages(r);
+	uint64_t now = start;
+	int did;
+
+	if (r->timers != NULL && (int64_t)(start - r->timers->due) >= 0)
+		n += reactor_timers(r, start);
+	if (n != 0)
+		now = rte_rdtsc();
+	did = (int)n + run_pollers(r, start, &now);
+	if (unlikely(now == start)) /* nothing was called */
+		now = rte_rdtsc();
+	reactor_count(&r->stats.turns, 1);
+	reactor_count(&r->stats.busy_turns, did > 0);
+	reactor_count(did > 0 ? &r->stats.busy_cycles : &r->stats.idle_cycles, now - start);
+	*work = did;
+	return now;
+}
+
+/* ---- the control plane as a poller ---- */
+
+static int
+poll_ctrl(void *arg)
+{
+	return plx_ctrl_poll();
+}
+
+/* A look at it is what tells whether it is quiet. */
+static int
+arm_ctrl(void *arg)
+{
+	return plx_ctrl_poll() != 0 ? -EBUSY : (int)plx_ctrl_quiet_ms() * 1000;
+}
+
+struct plx_poller *
+plx_reactor_add_ctrl(struct plx_reactor *r)
+{
+	static const struct plx_poller_idle idle = {.fd = -1, .arm = arm_ctrl};
+	struct plx_poller *p = plx_poller_add(r, "control", poll_ctrl, NULL, CTRL_US);
+
+	if (p != NULL)
+		plx_poller_idle_set(p, &idle);
+	return p;
+}

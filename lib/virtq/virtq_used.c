@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Virtqueues: buffers coming back, beyond the common case, and what a device may do wrong. */
+#include "plx_virtq.h"
+
+static bool
+used_up_to_date(const struct plx_virtq *vq)
+{
+	return rte_le_to_cpu_16(__atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE)) == vq->last_used;
+}
+
+static bool
+next_is_used(const struct plx_virtq *vq)
+{
+	const uint16_t both = 1u << VRING_PACKED_DESC_F_AVAIL | 1u << VRING_PACKED_DESC_F_USED;
+	uint16_t flags = __atomic_load_n(&vq->ring[vq->last_used].flags, __ATOMIC_ACQUIRE);
+
+	return (rte_le_to_cpu_16(flags) & both) == vq->used_wrap;
+}
+
+bool
+plx_virtq_pending(const struct plx_virtq *vq)
+{
+	if (vq->broken != 0)
+		return false;
+	if (vq->in_batch)
+		return true;
+	return vq->packed ? next_is_used(vq) : !used_up_to_date(vq);
+}
+
+uint16_t
+plx_virtq_inflight(const struct plx_virtq *vq)
+{
+	uint16_t i, n = 0;
+
+	for (i = 0; i < vq->size; i++)
+		n = (uint16_t)(n + (vq->slots[i].cookie != NULL));
+	return n;
+}
+
+void *
+plx_virtq_break(struct plx_virtq *vq, uint32_t id, uint32_t len)
+{
+	if (id > vq->mask)
+		vq->broken = PLX_VIRTQ_BAD_ID;
+	else if (vq->slots[id].cookie == NULL)
+		vq->broken = PLX_VIRTQ_NOT_LENT;
+	else
+		vq->broken = PLX_VIRTQ_BAD_LENGTH;
+	return NULL;
+}
+
+/*
+ * In order (2.7.9, 2.8.9): ids are given out in sequence, and one used entry, with the id of its
+ * last buffer, may stand for several. The length is of that one; of the others nothing is known.
+ */
+static bool
+batch_begin(struct plx_virtq *vq)
+{
+	uint32_t id, len;
+
+	if (!plx_virtq_peek(vq, vq->packed, &id, &len))
+		return false;
+	if (!plx_virtq_good(vq, id, len)) {
+		plx_virtq_break(vq, id, len);
+		return false;
+	}
+	vq->batch = (uint16_t)id;
+	vq->in_batch = true;
+	return true;
+}
+
+/* A batch that goes beyond the device's own index, and what it would have to know of chains that
+ * it wasn't shown yet. */
+static bool
+within_index(struct plx_virtq *vq)
+{
+	if (vq->packed || vq->last_used != vq->used_idx)
+		return true;
+	vq->broken = PLX_VIRTQ_BAD_INDEX;
+	return false;
+}
+
+void *
+plx_virtq_pop_in_order(struct plx_virtq *vq, uint16_t *id)
+{
+	struct plx_virtq_slot *s;
+	void *cookie;
+	uint16_t n;
+
+	if (vq->broken != 0 || (!vq->in_batch && !batch_begin(vq)) || !within_index(vq))
+		return NULL;
+	*id = vq->oldest & vq->mask;
+	s = &vq->slots[*id];
+	n = s->ndesc;
+	cookie = s->cookie;
+	if (cookie == NULL) /* the batch's end is lent, but is no head of a chain's order */
+		return plx_virtq_break(vq, *id, 0);
+	s->cookie = NULL;
+	vq->in_batch = *id != vq->batch;
+	vq->oldest = (uint16_t)(vq->oldest + (vq->packed ? 1 : n));
+	if (vq->packed)
+		plx_virtq_skip(vq, n);
+	else
+		vq->last_used++;
+	vq->nids = (uint16_t)(vq->nids + (vq->packed ? 1 : n));
+	vq->nfree = (uint16_t)(vq->nfree + n);
+	return cookie;
+}
+
+const char *
+plx_virtq_fault_text(uint8_t fault)
+{
+	static const char *const text[] = {
+		[PLX_VIRTQ_SOUND] = "nothing",
+		[PLX_VIRTQ_BAD_ID] = "it used a buffer that there is not",
+		[PLX_VIRTQ_NOT_LENT] = "it used a buffer that it doesn't have",
+		[PLX_VIRTQ_BAD_LENGTH] = "it says to have written more than it may",
+		[PLX_VIRTQ_BAD_INDEX] = "it used more buffers than it has",
+	};
+
+	return fault < RTE_DIM(text) ? text[fault] : "?";
+}

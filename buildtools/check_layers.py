@@ -4,7 +4,7 @@
 
 A folder of lib/ includes what stands below it, by bare name; a driver includes the public headers
 of lib and its own, never another driver's; apps and examples include installed headers and their
-own. Tests may include anything. Nobody includes DPDK's driver SDK or what is internal to DPDK.
+own, examples also each other's. Tests may include anything. Nobody includes DPDK's driver SDK or what is internal to DPDK.
 """
 import pathlib
 import re
@@ -48,7 +48,7 @@ def why_not(path, parts, name, home):
     """Why the file may not include the header, or None. home: the header's folder."""
     public = home[0] == "lib" and name.startswith("plx_")
     own = home == parts[: len(home)]
-    if own:
+    if own or parts[0] == home[0] == "examples":
         return None
     if parts[0] == "lib":
         if home[0] != "lib":

@@ -4,7 +4,7 @@
  * lcore, and serves the disk by ATA over Ethernet (AoE revision 11). A packet carries its request
  * in the mbuf's private area, and its payload is the request's buffer: the device reads into the
  * packet that goes out, and writes from the one that came in. Build and run:
- *	cc -o embed_dataplane main.c aoe.c $(pkg-config --cflags --libs pollux)
+ *	cc -o embed_dataplane *.c $(pkg-config --cflags --libs pollux)
  *	./embed_dataplane -l 0 --no-pci --vdev=net_af_packet0,iface=veth0 -- soft-nvme:size=64M
  * SIGHUP: leave Pollux and join it again, with the port running. SIGINT, SIGTERM: end.
  */
@@ -24,9 +24,9 @@
 #include <plx_probe.h>
 
 #include "aoe.h"
+#include "port.h"
 
 #define BURST 32
-#define NB_PKTS 4095
 #define DEPTH 128
 
 static volatile sig_atomic_t quit, rejoin;
@@ -46,24 +46,6 @@ on_signal(int sig)
 		rejoin = 1;
 	else
 		quit = 1;
-}
-
-static int
-port_start(uint16_t port, struct rte_mempool **pool)
-{
-	const struct rte_eth_conf conf = {0};
-	int socket = rte_eth_dev_socket_id(port), rc;
-
-	*pool = rte_pktmbuf_pool_create("packets", NB_PKTS, 256, sizeof(struct plx_blk_req),
-		RTE_MBUF_DEFAULT_BUF_SIZE, socket < 0 ? 0 : socket);
-	if (*pool == NULL)
-		return -rte_errno;
-	rc = rte_eth_dev_configure(port, 1, 1, &conf);
-	if (rc == 0)
-		rc = rte_eth_rx_queue_setup(port, 0, 256, (unsigned int)socket, NULL, *pool);
-	if (rc == 0)
-		rc = rte_eth_tx_queue_setup(port, 0, 256, (unsigned int)socket, NULL);
-	return rc == 0 ? rte_eth_dev_start(port) : rc;
 }
 
 static void
@@ -223,7 +205,7 @@ main(int argc, char **argv)
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGHUP, &act, NULL);
-	rc = port_start(0, &pool);
+	rc = port_start(0, sizeof(struct plx_blk_req), &pool);
 	if (rc != 0)
 		fprintf(stderr, "port 0: %s\n", strerror(-rc));
 	else

@@ -23,11 +23,20 @@ program()
 	LD_LIBRARY_PATH=$libdir timeout 60 "$exe" $args
 }
 
-# embed FLAG...: a program with a port of its own builds as well; without one it tells how to use it
+# embeds LIBRARY...: programs with a port of their own build as well
+embeds()
+{
+	local dir=$top/examples/embed_dataplane
+
+	embed "$dir"/*.c "$@"
+	embed -DALLOW_EXPERIMENTAL_API -I"$dir" "$top/examples/graph_node/main.c" \
+		"$dir"/{aoe,port}.c "$@"
+}
+
+# embed FLAG...: one of them; without a port it tells how to use it
 embed()
 {
-	gcc $(pkg-config --cflags pollux) -Wall -Wextra -Werror -O2 -o "$root/embed" \
-		"$top/examples/embed_dataplane/"*.c "$@"
+	gcc $(pkg-config --cflags pollux) -Wall -Wextra -Werror -O2 -o "$root/embed" "$@"
 	LD_LIBRARY_PATH=$libdir timeout 60 "$root/embed" --no-huge --no-pci --no-shconf \
 		--no-telemetry -m 16 >"$root/said" 2>&1 && { cat "$root/said"; exit 1; }
 	grep -q "^usage: .*DEVICE" "$root/said" || { cat "$root/said"; exit 1; }
@@ -38,13 +47,13 @@ shared)
 	program gcc $(pkg-config --cflags pollux) "$top/examples/helloworld/main.c" \
 		$(pkg-config --libs pollux)
 	[ "$(cat "$root/needed")" = 1 ] || { echo "not linked with libpollux.so"; exit 1; }
-	embed $(pkg-config --libs pollux)
+	embeds $(pkg-config --libs pollux)
 	;;
 static)
 	program gcc $(pkg-config --cflags pollux) "$top/examples/helloworld/main.c" \
 		$(pkg-config --static --libs pollux)
 	[ "$(cat "$root/needed")" = 0 ] || { echo "needs libpollux.so"; exit 1; }
-	embed $(pkg-config --static --libs pollux)
+	embeds $(pkg-config --static --libs pollux)
 	;;
 c++)
 	args=

@@ -134,6 +134,16 @@ check_info(struct plx_blk_info *info)
 		info->max_discard_nblk = UINT32_MAX;
 	if (info->max_segs == 0)
 		info->max_segs = UINT16_MAX;
+	if (info->max_secure_erase_nblk == 0)
+		info->max_secure_erase_nblk = UINT32_MAX;
+	if (info->max_copy_nblk == 0)
+		info->max_copy_nblk = UINT32_MAX;
+	if (info->max_copy_range_nblk == 0)
+		info->max_copy_range_nblk = UINT32_MAX;
+	if (info->max_copy_ranges == 0)
+		info->max_copy_ranges = UINT16_MAX;
+	if (info->zone_nblk != 0 && info->nb_zones != (info->nblocks - 1) / info->zone_nblk + 1)
+		return -EINVAL;
 	return 0;
 }
 

@@ -31,6 +31,16 @@ blk_has_ext(const struct plx_blk_req *req)
 /* It may not be cut: a compare, an NVMe command, or with metadata or protection information. */
 bool blk_never_cut(const struct plx_blk_req *req);
 
+/* blk_zone.c: checks of zone operations and copies, whose range and data are good where they have
+ * any; and whether one command takes a copy */
+bool blk_zone_mgmt(uint8_t op);
+int blk_check_zone(const struct plx_drvq *dq, const struct plx_blk_req *req);
+int blk_check_zone_write(const struct plx_drvq *dq, const struct plx_blk_req *req);
+int blk_check_copy(const struct plx_drvq *dq, const struct plx_blk_req *req);
+bool blk_copy_fits(const struct plx_blk_info *info, const struct plx_blk_req *req);
+/* It moves a zone's write pointer, so its parts can't be at the device together. */
+bool blk_in_sequence(const struct plx_drvq *dq, uint8_t op);
+
 /* blk_split.c. bounce_unit 0: the device reads memory with the CPU, any will do. */
 int blk_split_init(struct plx_drvq *dq, size_t bounce_unit, int socket);
 void blk_split_fini(struct plx_drvq *dq);

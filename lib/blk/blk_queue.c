@@ -29,7 +29,9 @@ plx_req_data_ok(const struct plx_blk_req *req, size_t len)
 static bool
 writes(uint8_t op)
 {
-	return op == PLX_OP_WRITE || op == PLX_OP_WRITE_ZEROES || op == PLX_OP_DISCARD;
+	return op == PLX_OP_WRITE || op == PLX_OP_WRITE_ZEROES || op == PLX_OP_DISCARD ||
+	       op == PLX_OP_ZONE_APPEND || op == PLX_OP_COPY || op == PLX_OP_SECURE_ERASE ||
+	       blk_zone_mgmt(op);
 }
 
 uint32_t
@@ -47,6 +49,14 @@ blk_cmd_max(const struct plx_blk_info *info, uint8_t op)
 		return info->caps & PLX_BLK_CAP_WRITE_ZEROES ? info->max_zeroes_nblk : 0;
 	case PLX_OP_DISCARD:
 		return info->caps & PLX_BLK_CAP_DISCARD ? info->max_discard_nblk : 0;
+	case PLX_OP_SECURE_ERASE:
+		return info->caps & PLX_BLK_CAP_SECURE_ERASE ? info->max_secure_erase_nblk : 0;
+	case PLX_OP_COPY:
+		return info->caps & PLX_BLK_CAP_COPY ? info->max_copy_nblk : 0;
+	case PLX_OP_ZONE_APPEND:
+		return info->zone_nblk != 0 ? info->max_append_nblk : 0;
+	case PLX_OP_ZONE_REPORT:
+		return info->zone_nblk != 0 ? info->max_nblk : 0;
 	default:
 		return 0;
 	}
@@ -56,6 +66,7 @@ static void
 set_plain_limits(struct plx_drvq *dq)
 {
 	const struct plx_blk *blk = dq->q.blk;
+	uint64_t zone = blk->info.zone_nblk;
 	uint8_t op;
 
 	for (op = 0; op < PLX_OP_MAX; op++) {
@@ -63,9 +74,14 @@ set_plain_limits(struct plx_drvq *dq)
 
 		if (writes(op) && !(blk->open_flags & PLX_BLK_O_WRITE))
 			max = 0;
-		/* plx_drvq_plain() knows no boundaries: one block crosses none, longer requests
-		 * are looked at by the slow path, which issues them as they are if they fit */
-		if (blk->info.boundary_nblk != 0)
+		/* plx_drvq_plain() knows no zones and no ranges of a copy */
+		if (op == PLX_OP_ZONE_APPEND || op == PLX_OP_ZONE_REPORT || op == PLX_OP_COPY)
+			max = 0;
+		/* Nor boundaries: one block crosses none, longer requests are looked at by the
+		 * slow path, which issues them as they are if they fit. A write across zones is
+		 * the device's to refuse. */
+		if (blk->info.boundary_nblk != 0 &&
+			!(op == PLX_OP_WRITE && blk->info.boundary_nblk == zone))
 			max = RTE_MIN(max, 1u);
 		dq->max_nblk[op] = (uint32_t)max;
 	}
@@ -135,13 +151,9 @@ plx_drvq_pop(struct plx_drvq *dq, struct plx_blk_req **reqs, uint16_t n)
 	return i;
 }
 
-void
-plx_drvq_finish(struct plx_drvq *dq, struct plx_blk_req *req, int status)
+static void
+done_add(struct plx_drvq *dq, struct plx_blk_req *req)
 {
-	req->status = status;
-	req = plx_drvq_resolve(dq, req);
-	if (req == NULL)
-		return;
 	/* taken changes only while the owner is outside, so the owner's test is right */
 	if (dq->taken) {
 		rte_spinlock_lock(&dq->lock);
@@ -150,6 +162,15 @@ plx_drvq_finish(struct plx_drvq *dq, struct plx_blk_req *req, int status)
 	} else {
 		blk_done_push(dq, req);
 	}
+}
+
+void
+plx_drvq_finish(struct plx_drvq *dq, struct plx_blk_req *req, int status)
+{
+	req->status = status;
+	req = plx_drvq_resolve(dq, req);
+	if (req != NULL)
+		done_add(dq, req);
 }
 
 /* Opened read-only, NVMe commands pass that only read (NVM Command Set 1.0, 3): data from the
@@ -198,17 +219,30 @@ check_ext(const struct plx_blk_info *info, const struct plx_blk_req *req)
 	return 0;
 }
 
+static bool
+flags_ok(const struct plx_blk_req *req)
+{
+	uint8_t ok = PLX_IO_FUA | PLX_IO_UNMAP;
+
+	if (blk_zone_mgmt(req->op))
+		ok |= PLX_IO_ALL_ZONES;
+	return !(req->flags & ~ok);
+}
+
 static int
 check(const struct plx_drvq *dq, const struct plx_blk_req *req)
 {
 	const struct plx_blk *blk = dq->q.blk;
+	int rc;
 
-	if (req->op >= PLX_OP_MAX)
+	if (req->op >= PLX_OP_MAX || !flags_ok(req))
 		return -EINVAL;
 	if (req->op == PLX_OP_NVME)
 		return check_nvme(dq, req);
 	if (req->op == PLX_OP_FLUSH)
 		return req->nblk == 0 ? 0 : -EINVAL;
+	if (blk_zone_mgmt(req->op) || req->op == PLX_OP_ZONE_REPORT)
+		return blk_check_zone(dq, req);
 	if (req->nblk == 0)
 		return -EINVAL;
 	if (writes(req->op) && !(blk->open_flags & PLX_BLK_O_WRITE))
@@ -219,13 +253,18 @@ check(const struct plx_drvq *dq, const struct plx_blk_req *req)
 		return -ERANGE;
 	if (plx_op_has_data(req->op) && !plx_req_data_ok(req, (size_t)req->nblk * dq->block_size))
 		return -EINVAL;
+	if (req->op == PLX_OP_COPY && (rc = blk_check_copy(dq, req)) != 0)
+		return rc;
+	if (blk->info.zone_nblk != 0 && (rc = blk_check_zone_write(dq, req)) != 0)
+		return rc;
 	return check_ext(&blk->info, req);
 }
 
 bool
 blk_never_cut(const struct plx_blk_req *req)
 {
-	return req->op == PLX_OP_COMPARE || req->op == PLX_OP_NVME || blk_has_ext(req);
+	return req->op == PLX_OP_COMPARE || req->op == PLX_OP_NVME ||
+	       req->op == PLX_OP_ZONE_APPEND || blk_has_ext(req);
 }
 
 bool
@@ -234,8 +273,12 @@ blk_one_command(const struct plx_drvq *dq, const struct plx_blk_req *req)
 	const struct plx_blk_info *info = &dq->q.blk->info;
 	uint32_t b = info->boundary_nblk;
 
-	if (req->op == PLX_OP_FLUSH || req->op == PLX_OP_NVME)
+	if (req->op == PLX_OP_FLUSH || req->op == PLX_OP_NVME || blk_zone_mgmt(req->op))
 		return true;
+	if (req->op == PLX_OP_COPY)
+		return blk_copy_fits(info, req);
+	if (req->op == PLX_OP_ZONE_APPEND || req->op == PLX_OP_ZONE_REPORT)
+		b = 0; /* lba only says which zone */
 	return req->nblk <= blk_cmd_max(info, req->op) && (b == 0 || req->lba % b + req->nblk <= b);
 }
 
@@ -247,7 +290,7 @@ blk_count_slow(struct plx_drvq *dq, const struct plx_blk_req *req)
 		return;
 	}
 	plx_stat_add(&dq->st.ops[req->op], 1);
-	if (req->op != PLX_OP_NVME && req->nblk <= dq->nblocks)
+	if (req->op != PLX_OP_NVME && req->op != PLX_OP_ZONE_REPORT && req->nblk <= dq->nblocks)
 		plx_stat_add(&dq->st.blocks[req->op], req->nblk);
 }
 
@@ -275,8 +318,10 @@ plx_drvq_submit_slow(struct plx_drvq *dq, struct plx_blk_req *req, int why)
 	if (rc == -EAGAIN)
 		return rc;
 	blk_count_slow(dq, req);
-	if (rc != 0 || nop)
-		plx_drvq_finish(dq, req, rc);
+	if (rc != 0 || nop) { /* no part of another, whatever its flags say */
+		req->status = rc;
+		done_add(dq, req);
+	}
 	return 0;
 }
 

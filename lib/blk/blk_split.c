@@ -37,6 +37,7 @@ struct parent {
 	uint32_t next;       /* blocks issued */
 	struct cursor at;    /* the place of block next */
 	struct child *ready; /* the next child, which found no room */
+	bool in_sequence;    /* a child is issued when the one before is back */
 	uint32_t out;        /* children at the device */
 	uint32_t commands;
 	bool pending;
@@ -51,7 +52,10 @@ struct child {
 	uint8_t *bounce;     /* NULL: direct */
 	struct cursor start; /* where its data begins in the parent's */
 	size_t len;
-	struct plx_seg segs[CHILD_SEGS];
+	union {
+		struct plx_seg segs[CHILD_SEGS];
+		struct plx_copy_range ranges[CHILD_SEGS];
+	};
 };
 
 /* Pools hand out what came back last; what was never used is never touched. */
@@ -204,7 +208,7 @@ to_device(const struct plx_blk_req *req)
 {
 	if (req->op == PLX_OP_NVME)
 		return req->ext->nvme->to_device;
-	return req->op != PLX_OP_READ;
+	return req->op != PLX_OP_READ && req->op != PLX_OP_ZONE_REPORT;
 }
 
 /* Blocks of the next command, as far as the range goes. */
@@ -217,9 +221,31 @@ cut(const struct plx_drvq *dq, const struct parent *p)
 	if (blk_never_cut(p->req))
 		return n;
 	n = RTE_MIN(n, blk_cmd_max(info, p->req->op));
-	if (b != 0)
+	if (b != 0 && p->req->op != PLX_OP_COPY && p->req->op != PLX_OP_ZONE_REPORT)
 		n = RTE_MIN(n, b - (uint32_t)((p->req->lba + p->next) % b));
 	return n;
+}
+
+/* Give the child ranges of up to n blocks of a copy, from where the parent stands. @return blocks
+ */
+static uint32_t
+make_copy(const struct plx_drvq *dq, const struct parent *p, struct child *c, uint32_t n)
+{
+	const struct plx_blk_info *info = &dq->q.blk->info;
+	uint32_t max = RTE_MIN(info->max_copy_ranges, CHILD_SEGS);
+	const struct plx_copy_range *from = p->req->ranges;
+	uint32_t skip = p->next, got = 0, len;
+
+	static_assert(sizeof(c->segs[0]) == sizeof(c->ranges[0]), "ranges in place of segments");
+	for (c->req.nseg = 0; got < n && c->req.nseg < max; skip += len) {
+		for (; skip >= from->nblk; from++)
+			skip -= from->nblk;
+		len = RTE_MIN(RTE_MIN(from->nblk - skip, n - got), info->max_copy_range_nblk);
+		c->ranges[c->req.nseg++] = (struct plx_copy_range){from->lba + skip, len, 0};
+		got += len;
+	}
+	c->req.ranges = c->ranges;
+	return got;
 }
 
 /* Give the child the data of up to n blocks without moving any. @return blocks, 0: it can't */
@@ -235,6 +261,10 @@ make_direct(struct plx_drvq *dq, struct parent *p, struct child *c, uint32_t n)
 	n = (uint32_t)(got / p->unit);
 	gather(p, c, dq->split->max_segs, (size_t)n * p->unit);
 	c->req.segs = c->segs;
+	if (p->req->op == PLX_OP_ZONE_REPORT) {
+		c->req.nseg = 0;
+		c->req.buf = c->segs[0].addr;
+	}
 	return n;
 }
 
@@ -304,6 +334,8 @@ child_issue(struct plx_drvq *dq, struct parent *p, struct child *c)
 
 	if (n == 0) {
 		n = cut(dq, p);
+		if (p->req->op == PLX_OP_COPY)
+			n = make_copy(dq, p, c, n);
 		c->req.nblk = moves_data(p) ? make_direct(dq, p, c, n) : n;
 	}
 	if (c->req.nblk != 0) {
@@ -374,7 +406,8 @@ step(struct plx_drvq *dq, struct parent *p)
 		return rc;
 	c->len = moves_data(p) ? (size_t)c->req.nblk * p->unit : 0;
 	p->out++;
-	p->next += c->req.nblk;
+	/* a report is as long as one command makes it */
+	p->next = p->req->op == PLX_OP_ZONE_REPORT ? p->nblk : p->next + c->req.nblk;
 	advance(p, c->len);
 	if (++p->commands == 2)
 		plx_stat_add(&dq->st.split, 1);
@@ -386,11 +419,14 @@ step(struct plx_drvq *dq, struct parent *p)
 void
 plx_drvq_pump(struct plx_drvq *dq)
 {
+	struct parent *p, *next = TAILQ_FIRST(&dq->split->pending);
 	struct plx_blk_req *req;
-	struct parent *p;
 	int rc;
 
-	while ((p = TAILQ_FIRST(&dq->split->pending)) != NULL) {
+	while ((p = next) != NULL) {
+		next = TAILQ_NEXT(p, link);
+		if (p->in_sequence && p->out != 0)
+			continue;
 		rc = step(dq, p);
 		if (rc == -EAGAIN)
 			return;
@@ -398,6 +434,8 @@ plx_drvq_pump(struct plx_drvq *dq)
 			fail(dq, p, p->req->lba + p->next, rc, 0);
 		else if (p->next == p->nblk)
 			unpend(dq, p);
+		else
+			next = p;
 		req = rc != 0 ? parent_end(dq, p) : NULL;
 		if (req != NULL)
 			plx_drvq_finish(dq, req, req->status);
@@ -414,7 +452,7 @@ plx_drvq_child_done(struct plx_drvq *dq, struct plx_blk_req *child)
 		fail(dq, p, child->lba, child->status, child->raw);
 	else if (c->bounce != NULL && !to_device(p->req))
 		copy_data(p, c->start, c->bounce, c->len, false);
-	if (p->req->op == PLX_OP_NVME) {
+	if (p->req->op >= PLX_OP_NVME) {
 		p->req->result = child->result;
 		p->raw = child->raw;
 	}
@@ -471,7 +509,8 @@ blk_split_start(struct plx_drvq *dq, struct plx_blk_req *req)
 	if (i < 0)
 		return -EAGAIN;
 	p = &s->parents[i];
-	*p = (struct parent){.req = req, .pending = true};
+	*p = (struct parent){
+		.req = req, .pending = true, .in_sequence = blk_in_sequence(dq, req->op)};
 	set_data(dq, p, req);
 	TAILQ_INSERT_TAIL(&s->pending, p, link);
 	dq->split_active++;

@@ -33,6 +33,9 @@
  *    -ENODATA the medium can't give it back; -ENOSPC; -EIO other device errors; -ETIMEDOUT;
  *    -ECANCELED by stop or reset; -ESHUTDOWN submitted to a stopped queue; -ENODEV the device
  *    is gone. A request that took several commands has the error of its lowest failed block.
+ *  - Zones add: -ERANGE a write past the end of its zone's capacity; -ESPIPE a write elsewhere
+ *    than at the write pointer; -ENOSPC the zone is full; -EROFS read-only; -ENXIO offline;
+ *    -ETOOMANYREFS too many zones open, -EOVERFLOW active; -EBADFD not in this state of the zone.
  *  - No order is promised between requests, neither in execution nor in completion.
  *  - A flush covers every write, on any queue of the device, that poll gave back before the
  *    flush was submitted.
@@ -41,7 +44,13 @@
  *    buffer alone until plx_detach() returned.
  *  - A request may be of any length and its segments of any alignment and length, as long as the
  *    whole is a multiple of the block size: what the device can't do in one command is split or
- *    bounced, and counted. Compare is never split: past the device's limit it ends with -EMSGSIZE.
+ *    bounced, and counted. Compare and zone append are never split: past the device's limit they
+ *    end with -EMSGSIZE.
+ *  - The parts of a write, of write zeroes or of a copy to a zoned device are done one after the
+ *    other, and end with the first that fails: what was written is all below it. Two requests
+ *    that write to one zone may be executed in any order: wait for the first, or append.
+ *  - What a zoned device had in flight at a reset that may have been done is not sent again:
+ *    writes, copies and appends end with -ECANCELED, and a report tells what came of them.
  *  - The data of a request must lie in memory that devices reach: EAL memory (rte_malloc,
  *    mempool, mbuf), plx_mem_alloc(), or plx_mem_register()ed. Other memory is bounced.
  *  - Stop, reset and recovery take a queue over from its owner without the owner's help: after
@@ -83,10 +92,11 @@ enum plx_blk_op {
 	PLX_OP_ZONE_FINISH,
 	PLX_OP_ZONE_RESET,
 	PLX_OP_ZONE_REPORT, /**< fills buf (nseg 0, nblk blocks long, 8-byte aligned) with a struct
-			       plx_zone_report from the zone that holds lba on; result: zones in it
-			     */
+			       plx_zone_report from the zone that holds lba on; result: zones in
+			       it: as many as there are, as find room, or as one command tells */
 
-	PLX_OP_COPY, /**< inside the device: the ranges one behind the other to lba, nblk in all */
+	PLX_OP_COPY, /**< inside the device: the nseg ranges one behind the other to lba, nblk in
+			all; -EINVAL when one overlaps the target */
 	PLX_OP_SECURE_ERASE, /**< range; its content can't be got back from the medium */
 	PLX_OP_MAX
 };
@@ -337,7 +347,7 @@ struct plx_blk_info {
 	uint64_t zone_nblk;             /**< blocks from zone to zone; 0: not zoned */
 	uint32_t nb_zones;
 	uint32_t max_open_zones, max_active_zones; /**< 0: no limit */
-	uint32_t max_append_nblk;                  /**< blocks in one zone append */
+	uint32_t max_append_nblk;                  /**< blocks in one zone append; 0: has none */
 	uint16_t max_queues;
 	uint16_t max_depth; /**< requests in flight a queue */
 	uint16_t nb_queues; /**< as configured */
@@ -384,6 +394,8 @@ enum plx_blk_event_type {
 	PLX_BLK_EVENT_NS_CHANGED,   /**< the controller's namespaces changed */
 	PLX_BLK_EVENT_RECONNECTING, /**< the peer went away; requests are parked */
 	PLX_BLK_EVENT_HEALTH,       /**< the device reports a health warning; value: its bits */
+	PLX_BLK_EVENT_ZONE_CHANGED, /**< the device changed a zone's state; value: its first block,
+				       UINT64_MAX: many, report them all */
 };
 struct plx_blk_event {
 	enum plx_blk_event_type type;

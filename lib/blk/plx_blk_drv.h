@@ -119,7 +119,9 @@ struct plx_drvq {
 	/**
 	 * Place one command for req, without ringing. req is within the device's limits in blocks
 	 * (info.max_nblk etc.) and its boundary, or a flush or PLX_OP_NVME. It may have any number
-	 * of segments, adding up to anything, and NULL data.
+	 * of segments, adding up to anything, and NULL data. Zone operations name a zone of the
+	 * device, or all; the ranges of a copy are good and within the limits. A report or append
+	 * sets req->result before it completes.
 	 * @return 0; -EAGAIN no room; -EXDEV the data can't be reached in this shape: the class
 	 *         will slice and bounce it; -EINVAL the segments don't add up, or NULL data;
 	 *         other -errno: req is bad. The class finishes it with that
@@ -156,8 +158,9 @@ void plx_drvq_fini(struct plx_drvq *dq);
 static __rte_always_inline bool
 plx_drvq_plain(const struct plx_drvq *dq, const struct plx_blk_req *req)
 {
-	return req->op < PLX_OP_MAX && req->nblk - 1 < dq->max_nblk[req->op] &&
-	       req->lba <= dq->nblocks - req->nblk && req->ext == NULL;
+	return req->op < PLX_OP_MAX && !(req->flags & ~(PLX_IO_FUA | PLX_IO_UNMAP)) &&
+	       req->nblk - 1 < dq->max_nblk[req->op] && req->lba <= dq->nblocks - req->nblk &&
+	       req->ext == NULL;
 }
 
 /**
@@ -263,7 +266,8 @@ bool plx_req_data_ok(const struct plx_blk_req *req, size_t len);
 static __rte_always_inline bool
 plx_op_has_data(uint8_t op)
 {
-	return (1u << op) & (1u << PLX_OP_READ | 1u << PLX_OP_WRITE | 1u << PLX_OP_COMPARE);
+	return (1u << op) & (1u << PLX_OP_READ | 1u << PLX_OP_WRITE | 1u << PLX_OP_COMPARE |
+				    1u << PLX_OP_ZONE_APPEND | 1u << PLX_OP_ZONE_REPORT);
 }
 
 /** Name (blk->info.name set by the driver) and list a device; info is checked, and limits left 0

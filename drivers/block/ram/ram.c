@@ -4,13 +4,14 @@
  *
  *	ram:size=1G[,block=512][,max_io=SIZE][,boundary=SIZE][,delay=US]
  *	    [,meta=BYTES][,pi=1|2|3][,guard=16|64][,pi_first=0|1]
- *	    [,error_read=LBA][,error_write=LBA][,error_every=N][,name=r0]
+ *	    [,error_read=LBA][,error_write=LBA][,error_every=N]
+ *	    [,zone=SIZE[,zcap=SIZE][,max_open=N][,max_active=N]][,name=r0]
  *
  * The driver to copy from: submit() runs a command with memcpy and puts the request into a ring
  * of finished ones, poll() hands them out. max_io and boundary are limits that the class splits
  * at; delay is how long a command takes; the error keys let a command fail with -EIO that
- * touches the block, or each Nth of a queue; blocks with metadata are ram_meta.c's. Memory is
- * taken when a block is first written.
+ * touches the block, or each Nth of a queue; blocks with metadata are ram_meta.c's, zones
+ * ram_zone.c's. Memory is taken when a block is first written.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -70,6 +71,7 @@ ram_move(uint8_t op, uint8_t *at, void *buf, size_t len)
 		memcpy(buf, at, len);
 		return 0;
 	case PLX_OP_WRITE:
+	case PLX_OP_ZONE_APPEND:
 		memcpy(at, buf, len);
 		return 0;
 	default:
@@ -94,6 +96,21 @@ ram_data(const struct plx_blk_req *req, uint8_t *at, size_t len)
 	return rc;
 }
 
+static void
+ram_copy(const struct ram *ram, const struct plx_blk_req *req)
+{
+	uint32_t bs = ram->blk.info.block_size;
+	uint8_t *to = ram->base + req->lba * bs;
+	uint16_t i;
+
+	for (i = 0; i < req->nseg; i++) {
+		size_t len = (size_t)req->ranges[i].nblk * bs;
+
+		memcpy(to, ram->base + req->ranges[i].lba * bs, len);
+		to += len;
+	}
+}
+
 static bool
 ram_hits(const struct plx_blk_req *req, uint64_t lba)
 {
@@ -114,23 +131,67 @@ ram_injects(struct ram_queue *rq, const struct plx_blk_req *req)
 	return ram_hits(req, reads ? ram->error_read : ram->error_write);
 }
 
+/* What has to go through the zones first: where it writes to is in lba then. */
+static int
+ram_run_zoned(struct ram_queue *rq, struct plx_blk_req *req, uint64_t *lba)
+{
+	bool append = req->op == PLX_OP_ZONE_APPEND;
+	int rc;
+
+	switch (req->op) {
+	case PLX_OP_WRITE:
+	case PLX_OP_ZONE_APPEND:
+		if (!plx_req_data_ok(req, (size_t)req->nblk * rq->dq.block_size))
+			return -EINVAL;
+		/* fall through */
+	case PLX_OP_WRITE_ZEROES:
+	case PLX_OP_COPY:
+		rc = ram_zone_write(rq->ram, lba, req->nblk, append);
+		if (append)
+			req->result = *lba;
+		return rc;
+	case PLX_OP_ZONE_REPORT:
+		req->result = ram_zone_report(rq->ram, req);
+		return 0;
+	case PLX_OP_ZONE_OPEN:
+	case PLX_OP_ZONE_CLOSE:
+	case PLX_OP_ZONE_FINISH:
+	case PLX_OP_ZONE_RESET:
+		return ram_zone_manage(rq->ram, req);
+	default:
+		return 0;
+	}
+}
+
 /* @return the command's status */
 static int
 ram_run(struct ram_queue *rq, struct plx_blk_req *req)
 {
-	uint8_t *at = rq->ram->base + req->lba * rq->dq.block_size;
 	size_t len = (size_t)req->nblk * rq->dq.block_size;
+	uint64_t lba = req->lba;
+	uint8_t *at;
+	int rc;
 
 	if (unlikely(ram_injects(rq, req)))
 		return -EIO;
 	if (unlikely(rq->ram->meta != NULL))
 		return ram_meta_run(rq->ram, req);
+	if (unlikely(rq->ram->zones != NULL)) {
+		rc = ram_run_zoned(rq, req, &lba);
+		if (rc != 0 || (req->op > PLX_OP_ZONE_APPEND && req->op <= PLX_OP_ZONE_REPORT))
+			return rc;
+	}
+	at = rq->ram->base + lba * rq->dq.block_size;
 	switch (req->op) {
 	case PLX_OP_WRITE_ZEROES:
 	case PLX_OP_DISCARD:
+	case PLX_OP_SECURE_ERASE:
 		ram_zero(at, len);
 		return 0;
 	case PLX_OP_VERIFY:
+		return 0;
+	case PLX_OP_COPY:
+		ram_copy(rq->ram, req);
 		return 0;
 	default:
 		return ram_data(req, at, len);
@@ -271,6 +332,7 @@ ram_args(struct plx_dev *dev, struct ram *ram)
 	struct plx_blk_info *info = &ram->blk.info;
 	uint64_t size, max_io, boundary;
 	uint32_t block, delay;
+	int rc;
 
 	if (dev->addr[0] != '\0' || plx_arg_str(dev, "size") == NULL)
 		return plx_arg_bad(dev, "size", "is missing");
@@ -295,10 +357,11 @@ ram_args(struct plx_dev *dev, struct ram *ram)
 	ram->delay = delay * (rte_get_tsc_hz() / 1000000);
 	info->nblocks = size / block;
 	info->block_size = block;
-	info->max_nblk = info->max_zeroes_nblk = info->max_discard_nblk =
+	info->max_nblk = info->max_zeroes_nblk = info->max_discard_nblk = info->max_copy_nblk =
 		(uint32_t)(max_io / block);
 	info->boundary_nblk = (uint32_t)(boundary / block);
-	return ram_meta_args(dev, info);
+	rc = ram_meta_args(dev, info);
+	return rc == 0 ? ram_zones_args(dev, ram) : rc;
 }
 
 static void
@@ -310,9 +373,15 @@ ram_info(struct plx_dev *dev, struct plx_blk_info *info)
 	/* volatile: another identity each time */
 	if (getrandom(info->nguid, sizeof(info->nguid), 0) < 0)
 		memset(info->nguid, 0, sizeof(info->nguid));
-	info->caps = PLX_BLK_CAP_FUA | PLX_BLK_CAP_WRITE_ZEROES | PLX_BLK_CAP_DISCARD |
-		     PLX_BLK_CAP_COMPARE | PLX_BLK_CAP_VERIFY | PLX_BLK_CAP_SGL |
-		     PLX_BLK_CAP_VOLATILE | PLX_BLK_CAP_SOFTWARE;
+	info->caps = PLX_BLK_CAP_FUA | PLX_BLK_CAP_WRITE_ZEROES | PLX_BLK_CAP_COMPARE |
+		     PLX_BLK_CAP_VERIFY | PLX_BLK_CAP_SGL | PLX_BLK_CAP_VOLATILE |
+		     PLX_BLK_CAP_SOFTWARE;
+	if (info->zone_nblk == 0)
+		info->caps |= PLX_BLK_CAP_DISCARD;
+	if (info->meta_size == 0)
+		info->caps |= PLX_BLK_CAP_COPY;
+	if (info->zone_nblk == 0 && info->meta_size == 0)
+		info->caps |= PLX_BLK_CAP_SECURE_ERASE;
 	info->atomic_nblk = 1;
 	info->max_queues = RAM_QUEUES;
 	info->max_depth = RAM_DEPTH;
@@ -358,6 +427,7 @@ err_unmap:
 	ram_meta_free(ram);
 	munmap(ram->base, size);
 err_free:
+	free(ram->zones);
 	free(ram);
 	return rc;
 }
@@ -370,19 +440,22 @@ ram_detach(struct plx_dev *dev)
 	plx_blk_unregister(&ram->blk);
 	ram_meta_free(ram);
 	munmap(ram->base, ram->blk.info.nblocks * ram->blk.info.block_size);
+	free(ram->zones);
 	free(ram);
 	return 0;
 }
 
 static const char *const ram_keys[] = {"size", "block", "max_io", "boundary", "delay", "error_read",
-	"error_write", "error_every", "meta", "pi", "guard", "pi_first", NULL};
+	"error_write", "error_every", "meta", "pi", "guard", "pi_first", "zone", "zcap", "max_open",
+	"max_active", NULL};
 
 extern const struct plx_driver plx_ram_driver;
 const struct plx_driver plx_ram_driver = {
 	.name = "ram",
 	.help = "ram:size=SIZE[,block=512][,max_io=SIZE][,boundary=SIZE][,delay=US]"
 		"[,meta=BYTES][,pi=1|2|3][,guard=16|64][,pi_first=0|1]"
-		"[,error_read=LBA][,error_write=LBA][,error_every=N][,name=NAME]",
+		"[,error_read=LBA][,error_write=LBA][,error_every=N]"
+		"[,zone=SIZE[,zcap=SIZE][,max_open=N][,max_active=N]][,name=NAME]",
 	.keys = ram_keys,
 	.attach = ram_attach,
 	.detach = ram_detach,

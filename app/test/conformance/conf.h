@@ -41,6 +41,7 @@ struct conf_opts {
 	uint64_t seed;
 	unsigned int patience_ms; /* how long a request may take */
 	bool quiet;
+	const struct conf_fault *zfault; /* to plant in a zoned device */
 };
 
 struct conf {
@@ -122,12 +123,18 @@ void model_verify(struct conf *c);              /* reads all back */
 /* Write random data to all of it. */
 void model_write_all(struct conf *c);
 
+/* conf_copy.c: a copy to lba, and its ranges, one after the other */
+struct io *copy_new(struct conf *c, uint64_t lba, uint16_t nseg);
+void copy_range(struct io *io, uint64_t lba, uint32_t nblk);
+
 struct conf_check {
 	const char *name;
 	void (*run)(struct conf *c);
+	bool zoned; /* for zoned devices, too, or only */
 };
 extern const struct conf_check conf_checks_basic[], conf_checks_ops[], conf_checks_queue[],
-	conf_checks_random[], conf_checks_threads[], conf_checks_meta[];
+	conf_checks_random[], conf_checks_threads[], conf_checks_meta[], conf_checks_zone[],
+	conf_checks_copy[];
 
 /* conf_run.c: @return the name of the check that failed, NULL: none */
 const char *conf_run(struct conf *c, const struct conf_opts *opts);
@@ -139,5 +146,9 @@ struct conf_fault {
 };
 extern const struct conf_fault conf_faults[];
 int conf_faulty_register(void);
+
+/* conf_zfaults.c: a good zoned device becomes a faulty one */
+extern const struct conf_fault conf_zfaults[];
+void conf_zfault_plant(struct plx_blk *blk, const struct conf_fault *fault);
 
 #endif

@@ -160,7 +160,7 @@ check_reattach(struct conf *c)
 }
 
 const struct conf_check conf_checks_basic[] = {
-	{"info", check_info},
+	{"info", check_info, true},
 	{"rw", check_rw},
 	{"end", check_end},
 	{"segments", check_segments},

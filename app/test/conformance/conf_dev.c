@@ -29,6 +29,8 @@ dev_attach(struct conf *c)
 	rc = plx_blk_open(plx_dev_name(c->dev), PLX_BLK_O_WRITE, &c->blk);
 	EXPECT(c, rc == 0, "open: %s", strerror(-rc));
 	plx_blk_info_get(c->blk, &c->info);
+	if (c->opts.zfault != NULL)
+		conf_zfault_plant(c->blk, c->opts.zfault);
 }
 
 void

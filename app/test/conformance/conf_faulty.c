@@ -41,6 +41,9 @@ enum fault {
 	COMPARE_EQUAL,
 	COMPARE_FIRST,
 	COMPARE_STATUS,
+	COPY_SHORT,
+	COPY_ORDER,
+	ERASE_NOTHING,
 	NO_SEG_CHECK,
 	NO_NULL_CHECK,
 	STALE_STATUS,
@@ -86,6 +89,9 @@ const struct conf_fault conf_faults[] = {
 	[COMPARE_EQUAL] = {"compare_equal", "compare"},
 	[COMPARE_FIRST] = {"compare_first", "compare"},
 	[COMPARE_STATUS] = {"compare_status", "compare"},
+	[COPY_SHORT] = {"copy_short", "copy"},
+	[COPY_ORDER] = {"copy_order", "copy"},
+	[ERASE_NOTHING] = {"erase_nothing", "erase"},
 	[NO_SEG_CHECK] = {"no_seg_check", "errors"},
 	[NO_NULL_CHECK] = {"no_null_check", "errors"},
 	[STALE_STATUS] = {"stale_status", "rw"},
@@ -220,6 +226,22 @@ zeroes(struct faulty *f, const struct plx_blk_req *req)
 	memset(f->media + lba * BS, 0, (size_t)n * BS);
 }
 
+static void
+copy(struct faulty *f, const struct plx_blk_req *req)
+{
+	uint8_t *to = f->media + req->lba * BS;
+	uint16_t i;
+
+	for (i = 0; i < req->nseg; i++) {
+		uint16_t at = f->fault == COPY_ORDER ? (uint16_t)(req->nseg - 1 - i) : i;
+		size_t len = req->ranges[at].nblk * (size_t)BS;
+
+		memcpy(to, f->media + req->ranges[at].lba * BS,
+			f->fault == COPY_SHORT && len > 4 * BS ? len - BS : len);
+		to += len;
+	}
+}
+
 /* Now and then a write to a block comes with the data of the write before. */
 static void
 late(struct faulty *f, const struct plx_blk_req *req)
@@ -243,6 +265,10 @@ run(struct faulty *f, struct plx_blk_req *req)
 	f->count++;
 	if (req->op == PLX_OP_WRITE_ZEROES || req->op == PLX_OP_DISCARD) {
 		zeroes(f, req);
+	} else if (req->op == PLX_OP_COPY) {
+		copy(f, req);
+	} else if (req->op == PLX_OP_SECURE_ERASE && f->fault != ERASE_NOTHING) {
+		memset(at, 0, (size_t)req->nblk * BS);
 	} else if (has_data(req)) {
 		/* a writer that is interrupted half-way through a block */
 		if (f->fault == TORN_WRITE && req->op == PLX_OP_WRITE && req->lba < 16 &&
@@ -486,10 +512,14 @@ attach(struct plx_dev *dev)
 		.nblocks = NBLOCKS,
 		.block_size = BS,
 		.caps = PLX_BLK_CAP_WRITE_ZEROES | PLX_BLK_CAP_DISCARD | PLX_BLK_CAP_COMPARE |
-			PLX_BLK_CAP_VERIFY | PLX_BLK_CAP_FUA | PLX_BLK_CAP_VOLATILE,
+			PLX_BLK_CAP_VERIFY | PLX_BLK_CAP_FUA | PLX_BLK_CAP_VOLATILE |
+			PLX_BLK_CAP_COPY | PLX_BLK_CAP_SECURE_ERASE,
 		.max_nblk = MAX_NBLK,
 		.max_zeroes_nblk = 100,
 		.max_discard_nblk = 100,
+		.max_copy_nblk = 50,
+		.max_copy_range_nblk = 20,
+		.max_copy_ranges = 5,
 		.boundary_nblk = f->fault == NO_BOUNDARY || f->fault == NONE ? BOUNDARY : 0,
 		.max_queues = 4,
 		.max_depth = DEPTH,

@@ -60,11 +60,22 @@ io_pool_init(struct conf *c)
 			true);
 }
 
+static bool
+reads(uint8_t op)
+{
+	return op == PLX_OP_READ || op == PLX_OP_ZONE_REPORT;
+}
+
+static bool
+has_data(uint8_t op)
+{
+	return reads(op) || op == PLX_OP_WRITE || op == PLX_OP_COMPARE || op == PLX_OP_ZONE_APPEND;
+}
+
 static size_t
 room_for(const struct conf *c, uint8_t op, uint32_t nblk)
 {
-	bool data = op == PLX_OP_READ || op == PLX_OP_WRITE || op == PLX_OP_COMPARE;
-	size_t bytes = data ? (size_t)nblk * c->info.block_size : 0;
+	size_t bytes = has_data(op) ? (size_t)nblk * c->info.block_size : 0;
 
 	if (c->small)
 		return bytes + 1024;
@@ -88,7 +99,7 @@ io_new(struct conf *c, uint8_t op, uint64_t lba, uint32_t nblk)
 	io->bytes = 0;
 	io->used[0] = io->used[1] = 0;
 	io->gen = 0;
-	if (op == PLX_OP_READ || op == PLX_OP_WRITE || op == PLX_OP_COMPARE)
+	if (has_data(op))
 		io->bytes = nblk * c->info.block_size;
 	return io;
 }
@@ -191,7 +202,7 @@ io_data(struct conf *c, struct io *io, enum io_shape shape)
 static uint32_t
 nsegs(const struct io *io)
 {
-	if (io->bytes == 0)
+	if (io->bytes == 0 && io->req.op != PLX_OP_COPY)
 		return 0;
 	return io->req.nseg == 0 ? 1 : io->req.nseg;
 }
@@ -284,13 +295,13 @@ check_back(struct conf *c, int qid, struct io *io)
 	EXPECT(c, memcmp(io->segs, io->sent_segs, nsegs(io) * sizeof(io->segs[0])) == 0,
 		"the segment list of a request was changed");
 	/* data of a read is the model's to look at */
-	for (i = 0; r->op == PLX_OP_READ && i < nsegs(io); i++)
+	for (i = 0; reads(r->op) && i < nsegs(io); i++)
 		memcpy(in_image(io, &io->segs[i]), io->segs[i].addr, io->segs[i].len);
 	for (m = 0; m < 2; m++)
 		EXPECT(c, memcmp(io->mem[m], io->image[m], io->used[m]) == 0,
 			"%s (op %u, %u bytes, %u segments)",
-			r->op == PLX_OP_READ ? "a read wrote outside its segments"
-					     : "the data of a request was written to",
+			reads(r->op) ? "a read wrote outside its segments"
+				     : "the data of a request was written to",
 			r->op, io->bytes, r->nseg);
 }
 

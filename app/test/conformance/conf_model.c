@@ -25,7 +25,8 @@ model_init(struct conf *c)
 static bool
 changes(uint8_t op)
 {
-	return op == PLX_OP_WRITE || op == PLX_OP_WRITE_ZEROES || op == PLX_OP_DISCARD;
+	return op == PLX_OP_WRITE || op == PLX_OP_WRITE_ZEROES || op == PLX_OP_DISCARD ||
+	       op == PLX_OP_COPY || op == PLX_OP_SECURE_ERASE;
 }
 
 /* What it will change is in doubt until it is back. */
@@ -39,8 +40,25 @@ model_submitted(struct conf *c, const struct io *io)
 }
 
 static void
+copied(struct conf *c, const struct io *io)
+{
+	uint64_t to = io->req.lba;
+	uint16_t i;
+
+	for (i = 0; i < io->req.nseg; i++) {
+		const struct plx_copy_range *r = &io->req.ranges[i];
+
+		memcpy(c->shadow + to * c->info.block_size, c->shadow + r->lba * c->info.block_size,
+			(size_t)r->nblk * c->info.block_size);
+		memcpy(c->known + to, c->known + r->lba, r->nblk);
+		to += r->nblk;
+	}
+}
+
+static void
 applied(struct conf *c, const struct io *io)
 {
+	bool gone = io->req.op == PLX_OP_DISCARD || io->req.op == PLX_OP_SECURE_ERASE;
 	uint8_t *at = c->shadow + io->req.lba * c->info.block_size;
 	size_t len = (size_t)io->req.nblk * c->info.block_size;
 
@@ -48,7 +66,11 @@ applied(struct conf *c, const struct io *io)
 		io_gather(io, at);
 	else if (io->req.op == PLX_OP_WRITE_ZEROES)
 		memset(at, 0, len);
-	memset(c->known + io->req.lba, io->req.op != PLX_OP_DISCARD, io->req.nblk);
+	else if (io->req.op == PLX_OP_COPY) {
+		copied(c, io);
+		return;
+	}
+	memset(c->known + io->req.lba, !gone, io->req.nblk);
 }
 
 static void

@@ -304,9 +304,9 @@ const struct conf_check conf_checks_ops[] = {
 	{"flush", check_flush},
 	{"zeroes", check_zeroes},
 	{"discard", check_discard},
-	{"verify", check_verify},
+	{"verify", check_verify, true},
 	{"compare", check_compare},
-	{"errors", check_errors},
-	{"readonly", check_readonly},
+	{"errors", check_errors, true},
+	{"readonly", check_readonly, true},
 	{NULL, NULL},
 };

@@ -39,13 +39,17 @@ static void
 run_all(struct conf *c)
 {
 	static const struct conf_check *const groups[] = {conf_checks_basic, conf_checks_ops,
-		conf_checks_queue, conf_checks_random, conf_checks_threads, conf_checks_meta};
+		conf_checks_copy, conf_checks_queue, conf_checks_random, conf_checks_threads,
+		conf_checks_meta};
 	const struct conf_check *check;
 	unsigned int i;
 
 	for (i = 0; i < RTE_DIM(groups); i++)
 		for (check = groups[i]; check->name != NULL; check++)
-			run_check(c, check);
+			if (c->info.zone_nblk == 0 || check->zoned)
+				run_check(c, check);
+	for (check = conf_checks_zone; c->info.zone_nblk != 0 && check->name != NULL; check++)
+		run_check(c, check);
 }
 
 const char *

@@ -14,6 +14,8 @@
 
 #include "conf.h"
 
+#define ZONED "ram:size=4M,zone=512K,zcap=448K,max_io=8K,max_open=3,max_active=4"
+
 static struct conf conf;
 
 static int
@@ -38,7 +40,7 @@ listed(const char *list, const char *word)
 
 /* @return whether the suite judged the driver rightly */
 static bool
-run_fault(const struct conf_fault *fault, const struct conf_opts *opts)
+run_fault(const struct conf_fault *fault, bool zoned, const struct conf_opts *opts)
 {
 	struct conf_opts o = *opts;
 	const char *failed;
@@ -47,6 +49,10 @@ run_fault(const struct conf_fault *fault, const struct conf_opts *opts)
 
 	snprintf(str, sizeof(str), "faulty:fault=%s", fault->name);
 	o.str = str;
+	if (zoned) {
+		o.str = ZONED;
+		o.zfault = fault;
+	}
 	o.quiet = true;
 	failed = conf_run(&conf, &o);
 	if (fault->checks == NULL)
@@ -63,16 +69,19 @@ run_fault(const struct conf_fault *fault, const struct conf_opts *opts)
 static int
 run_faults(const char *name, const struct conf_opts *opts)
 {
+	static const struct conf_fault *const lists[] = {conf_faults, conf_zfaults};
 	const struct conf_fault *fault;
-	int bad = 0, run = 0;
+	int bad = 0, run = 0, i;
 
 	if (conf_faulty_register() != 0)
 		return 1;
-	for (fault = conf_faults; fault->name != NULL; fault++) {
-		if (name != NULL && strcmp(name, fault->name) != 0)
-			continue;
-		bad += !run_fault(fault, opts);
-		run++;
+	for (i = 0; i < 2; i++) {
+		for (fault = lists[i]; fault->name != NULL; fault++) {
+			if (name != NULL && strcmp(name, fault->name) != 0)
+				continue;
+			bad += !run_fault(fault, i == 1, opts);
+			run++;
+		}
 	}
 	return bad != 0 || run == 0;
 }

@@ -10,7 +10,7 @@ say() { printf '%s\n' "$*"; }
 note() { printf '      %s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
-# Install the packages of these uses (build, test, bench, vm) that are missing.
+# Install the packages of these uses (as in packages.txt) that are missing.
 packages_install()
 {
 	local use pkg wanted missing=()

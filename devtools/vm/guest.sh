@@ -13,16 +13,31 @@ bind()
 # hugepages MIB
 hugepages() { echo $(($1 / 2)) >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages; }
 
-# wait_for PATH: up to ten seconds.
-wait_for()
+# until_true COMMAND...: it is tried for up to ten seconds.
+until_true()
 {
 	local i=0
 
-	while [ ! -e "$1" ] && [ $i -lt 100 ]; do
+	until "$@"; do
+		[ $i -lt 100 ] || return 1
 		sleep 0.1
 		i=$((i + 1))
 	done
-	[ -e "$1" ]
+}
+
+# qmp COMMAND [JSON]: a command, with arguments, for this machine. Prints the answer; fails when it
+# is an error.
+qmp()
+{
+	local answer
+
+	exec 8<>/dev/ttyS1
+	stty raw -echo <&8
+	echo "{\"execute\": \"$1\"${2:+, \"arguments\": $2}}" >&8
+	read -r answer <&8
+	exec 8>&-
+	echo "$answer"
+	[ "${answer#*\"error\"}" = "$answer" ]
 }
 
 failed=0

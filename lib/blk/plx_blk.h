@@ -368,6 +368,7 @@ struct plx_blk_stats {
 	uint64_t bounced;    /**< commands whose data went through a bounce buffer */
 	uint64_t retried;    /**< commands sent again by the driver */
 	uint64_t bad_device; /**< completions that made no sense and were dropped */
+	uint64_t late;       /**< commands not answered in time, and aborted */
 };
 
 /** Open flags. */

@@ -133,6 +133,16 @@ answer(struct fake *f, unsigned int qid, uint16_t cid, uint16_t status, uint64_t
 }
 
 bool
+fake_give_back(struct fake *f, unsigned int qid, uint16_t cid)
+{
+	if (qid == 0 || qid >= FAKE_QUEUES || !f->q[qid].sq ||
+		!(f->q[qid].out[cid / 8] & 1 << cid % 8))
+		return false;
+	answer(f, qid, cid, NVME_SC_ABORT_REQ, 0);
+	return true;
+}
+
+bool
 fake_event(struct fake *f, uint32_t dw0)
 {
 	if (f->nr_aer == 0 || !(f->csts & 1))
@@ -243,7 +253,7 @@ forget(struct fake *f)
 	if (!f->post && plx_vfu_connected(f->vfu))
 		memset(plx_vfu_bar_mem(f->vfu, 0), 0, 4096);
 	f->shadow = f->event = 0;
-	f->nr_aer = 0;
+	f->nr_aer = f->nr_aborts_out = 0;
 }
 
 static void
@@ -349,6 +359,9 @@ on_reset(void *arg, bool client_lost)
 
 	f->cache = (struct plx_vfu_dma){0};
 	f->cc = f->csts = 0;
+	f->nr_flr++;
+	if (f->cured_by_flr)
+		f->never_ready = f->never_stops = false;
 	forget(f);
 	return 0;
 }

@@ -19,7 +19,6 @@
 #define FAKE_NS 2
 #define FAKE_BLOCKS 8192u
 #define FAKE_BLOCK 512u
-#define FAKE_HELD 64
 
 /* What happens to an I/O command. */
 enum fake_fault {
@@ -31,6 +30,9 @@ enum fake_fault {
 	FAKE_JUNK,   /* done; before its completion come random ones */
 	FAKE_FATAL,  /* the controller fails */
 };
+
+/* What it does with Aborts. */
+enum fake_abort { FAKE_ABORTS, FAKE_REFUSES, FAKE_IGNORES };
 
 struct fake_queue {
 	bool cq, sq;
@@ -52,6 +54,9 @@ struct fake {
 
 	/* misbehaviour */
 	bool all_ones, never_ready, no_shutdown, never_stops;
+	bool cured_by_flr; /* of these */
+	bool fails_again;  /* as soon as it has an I/O queue */
+	enum fake_abort abort;
 	int silent_admin, failed_admin; /* opcodes, -1: none */
 	uint16_t admin_status;
 	enum fake_fault fault;
@@ -61,7 +66,8 @@ struct fake {
 
 	/* what it saw */
 	const char *broken; /* what the host did wrong */
-	unsigned int nr_enabled, nr_io, nr_admin, nr_sgl, nr_events_read;
+	unsigned int nr_enabled, nr_io, nr_admin, nr_sgl, nr_events_read, nr_aborts, nr_flr;
+	unsigned int nr_aborts_out; /* ignored */
 	bool was_shut_down;
 	uint16_t aer[16];
 	unsigned int nr_aer;
@@ -101,5 +107,7 @@ void fake_broken(struct fake *f, const char *what);
 void *fake_at(void *fake, uint64_t iova, uint64_t len);
 void fake_zero_doorbells(struct fake *f, uint32_t qid);
 uint32_t fake_page(const struct fake *f);
+/* End a command that was never answered as aborted. @return there was one */
+bool fake_give_back(struct fake *f, unsigned int qid, uint16_t cid);
 
 #endif

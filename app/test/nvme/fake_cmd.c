@@ -77,6 +77,8 @@ create(struct fake *f, const struct nvme_sqe *s, bool sq)
 	q->sq = true;
 	q->sq_size = size;
 	q->sq_iova = s->dptr[0];
+	if (f->fails_again)
+		f->csts |= 2;
 	return 0;
 }
 
@@ -109,6 +111,20 @@ event_request(struct fake *f, const struct nvme_sqe *s)
 }
 
 static uint16_t
+abort_cmd(struct fake *f, const struct nvme_sqe *s, uint64_t *result)
+{
+	f->nr_aborts++;
+	if (f->abort == FAKE_IGNORES) {
+		if (f->nr_aborts_out++ > f->id.acl)
+			fake_broken(f, "more Aborts than ACL says");
+		return FAKE_NO_ANSWER;
+	}
+	*result = f->abort == FAKE_REFUSES ||
+		  !fake_give_back(f, s->cdw10 & 0xffff, (uint16_t)(s->cdw10 >> 16));
+	return 0;
+}
+
+static uint16_t
 get_log(struct fake *f, const struct nvme_sqe *s)
 {
 	uint8_t log[512];
@@ -138,6 +154,8 @@ fake_admin(struct fake *f, const struct nvme_sqe *s, uint64_t *result)
 		return delete (f, s, true);
 	case nvme_admin_delete_cq:
 		return delete (f, s, false);
+	case nvme_admin_abort_cmd:
+		return abort_cmd(f, s, result);
 	case nvme_admin_async_event:
 		return event_request(f, s);
 	case nvme_admin_get_log_page:

@@ -11,6 +11,7 @@ recovers_from(enum fake_fault what)
 	unsigned int i;
 
 	begin();
+	f.abort = FAKE_REFUSES;
 	attach(",io_timeout=1000");
 	host_open(&h, "fk");
 	CHECK_EQ(host_one(&h, PLX_OP_WRITE, 0, 1), 0);
@@ -107,6 +108,7 @@ static void
 dead_after_reset(void)
 {
 	begin();
+	f.abort = FAKE_REFUSES;
 	attach(",io_timeout=500");
 	host_open(&h, "fk");
 	keep_busy();

@@ -15,8 +15,9 @@
 
 PLX_LOG_USE(nvme);
 
-#define AER_CID 0x4000 /* command ids of event requests; others count up from 0 below it */
-#define MAX_LOGGED 64  /* events; a device may send any number of them */
+#define AER_CID 0x4000   /* command ids of event requests; others count up from 0 below it */
+#define ABORT_CID 0x5000 /* of Aborts */
+#define MAX_LOGGED 64    /* events; a device may send any number of them */
 
 int
 nvme_admin_alloc(struct nvme_ctrlr *c)
@@ -67,6 +68,8 @@ nvme_admin_reset(struct nvme_ctrlr *c)
 	a->tail = a->head = 0;
 	a->phase = 1u << 16;
 	a->aer = 0;
+	memset(c->aborts, 0, sizeof(c->aborts));
+	c->abort_news = false;
 	a->aer_refused = false;
 	a->ready = true;
 	if (a->cmd.busy) {
@@ -125,11 +128,15 @@ nvme_admin_wait(struct nvme_ctrlr *c)
 	nvme_admin_poll(c);
 	if (!cmd->busy)
 		return 0;
-	if (lost == 0 && !plx_deadline_past(cmd->until))
+	/* a reset that waits for this one ends it */
+	if (lost == 0 && !plx_deadline_past(cmd->until) &&
+		!(c->state == NVME_RUNNING && c->reset_wanted))
 		return -EINPROGRESS;
 	cmd->busy = false;
 	if (lost != 0)
 		return lost;
+	if (!plx_deadline_past(cmd->until))
+		return -ETIMEDOUT;
 	PLX_LOG(ERR, "nvme: %s: admin command %02x was not answered in time", c->name,
 		cmd->sqe.opcode);
 	return -ETIMEDOUT;
@@ -147,6 +154,19 @@ nvme_admin_arm_aer(struct nvme_ctrlr *c)
 		c->admin.aer |= (uint8_t)(1u << i);
 		submit(c, &sqe, (uint16_t)(AER_CID + i));
 	}
+}
+
+/* Ask for the command of c->aborts[i] back (NVMe Base 2.0, 5.1). */
+void
+nvme_admin_abort(struct nvme_ctrlr *c, uint16_t i)
+{
+	const struct nvme_abort *a = &c->aborts[i];
+	const struct nvme_sqe sqe = {
+		.opcode = nvme_admin_abort_cmd,
+		.cdw10 = rte_cpu_to_le_32(a->qid | (uint32_t)a->cid << 16),
+	};
+
+	submit(c, &sqe, (uint16_t)(ABORT_CID + i));
 }
 
 /* An event (NVMe Base 2.0, 5.2.1): what it means for applications. */
@@ -204,6 +224,10 @@ nvme_admin_poll(struct nvme_ctrlr *c)
 			   (a->aer & 1u << (cid - AER_CID)) != 0) {
 			a->aer &= (uint8_t) ~(1u << (cid - AER_CID));
 			event(c, (uint32_t)result, status);
+		} else if (cid >= ABORT_CID && cid < ABORT_CID + NVME_ABORTS) {
+			/* bit 0: it was not aborted */
+			nvme_abort_answered(
+				c, (uint16_t)(cid - ABORT_CID), status != 0 || (result & 1) != 0);
 		} else {
 			a->bad++;
 		}

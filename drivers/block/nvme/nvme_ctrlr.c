@@ -46,11 +46,24 @@ nvme_ctrlr_check_caps(struct nvme_ctrlr *c)
 	return 0;
 }
 
-static void
+/* What queues and namespaces were made with must still hold after a reset. */
+static int
+same_caps(const struct nvme_ctrlr *c)
+{
+	if (c->reg == c->cap)
+		return 0;
+	PLX_LOG(ERR,
+		"nvme: %s: another controller answers now: CAP %#" PRIx64 " instead of %#" PRIx64,
+		c->name, c->reg, c->cap);
+	return c->reg == UINT64_MAX ? -ENODEV : -ESTALE;
+}
+
+static int
 take_identify(struct nvme_ctrlr *c)
 {
-	uint32_t sgls = rte_le_to_cpu_32(c->id.sgls);
+	uint32_t sgls = rte_le_to_cpu_32(c->id.sgls), before = c->max_xfer;
 	uint64_t max = NVME_MAX_XFER;
+	bool sgl = c->sgl;
 
 	if (c->id.mdts != 0 && c->id.mdts < 16)
 		max = RTE_MIN(max, (uint64_t)c->page_size << c->id.mdts);
@@ -61,6 +74,27 @@ take_identify(struct nvme_ctrlr *c)
 	 * says how many the controller has room for, and some have no more (they fail the rest). */
 	c->max_sgls = (uint16_t)RTE_MIN(
 		c->page_size / sizeof(struct nvme_sgl), (size_t)c->max_xfer / c->page_size + 1);
+	if (c->state == NVME_ATTACHING || (c->max_xfer >= before && c->sgl >= sgl))
+		return 0;
+	PLX_LOG(ERR,
+		"nvme: %s: after the reset it takes less than before (MDTS %u, SGLS %#x): detach "
+		"it, and attach it again",
+		c->name, c->id.mdts, sgls);
+	return -ESTALE;
+}
+
+/* The answer to Number of Queues: of each kind, zero-based (NVMe Base 2.0, 5.27.1.5). */
+static void
+take_queues(struct nvme_ctrlr *c)
+{
+	uint32_t got = (uint32_t)c->admin.cmd.result;
+
+	got = RTE_MIN(got & 0xffff, got >> 16) + 1;
+	got = (uint32_t)RTE_MIN(got, nb_doorbells(c) / 2 - 1);
+	c->max_queues = (uint16_t)RTE_MIN(c->want_queues, got);
+	if (c->state == NVME_ATTACHING && c->asked_queues && got < c->want_queues)
+		PLX_LOG(NOTICE, "nvme: %s: it has %u I/O queues, fewer than queues=%u", c->name,
+			got, c->want_queues);
 }
 
 static int
@@ -140,6 +174,10 @@ nvme_ctrlr_bring_up(struct nvme_ctrlr *c)
 	const uint32_t want = (c->want_queues - 1u) | (c->want_queues - 1u) << 16;
 
 	PLX_PT_BEGIN(&c->up);
+	NVME_READ(&c->up, c->up_rc, c, NVME_REG_CAP, 8);
+	if (c->up_rc == 0)
+		c->up_rc = same_caps(c);
+	NVME_OR_RETURN(&c->up, c->up_rc);
 	PLX_PT_CALL(&c->up, c->up_rc, nvme_enable(c), nvme_enable(c));
 	NVME_OR_RETURN(&c->up, c->up_rc);
 	PLX_PT_CALL(&c->up, c->up_rc, nvme_admin_ident(c, NVME_IDENTIFY_CNS_CTRL, 0),
@@ -149,17 +187,14 @@ nvme_ctrlr_bring_up(struct nvme_ctrlr *c)
 		c->up_rc = same_identity(c, (struct nvme_id_ctrl *)c->buf);
 	NVME_OR_RETURN(&c->up, c->up_rc);
 	memcpy(&c->id, c->buf, sizeof(c->id));
-	take_identify(c);
+	c->up_rc = take_identify(c);
+	NVME_OR_RETURN(&c->up, c->up_rc);
 	PLX_PT_CALL(&c->up, c->up_rc, nvme_admin_set_feature(c, NVME_FEAT_FID_NUM_QUEUES, want),
 		nvme_admin_wait(c));
 	c->up_rc = admin_ok(c, c->up_rc, "setting the number of queues");
 	NVME_OR_RETURN(&c->up, c->up_rc);
+	take_queues(c);
 	if (c->state == NVME_ATTACHING) {
-		uint32_t got = (uint32_t)c->admin.cmd.result;
-
-		got = RTE_MIN(got & 0xffff, got >> 16) + 1;
-		got = (uint32_t)RTE_MIN(got, nb_doorbells(c) / 2 - 1);
-		c->max_queues = (uint16_t)RTE_MIN(c->want_queues, got);
 		c->up_rc = alloc_dbbuf(c);
 		NVME_OR_RETURN(&c->up, c->up_rc);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The attachment: attach, watch, reset, detach. All under the control lock, as state machines
- * (plx_pt.h): every wait has a deadline.
+ * The attachment: attach and detach. All under the control lock, as state machines (plx_pt.h):
+ * every wait has a deadline.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -118,18 +118,19 @@ static int
 parse_args(struct nvme_ctrlr *c)
 {
 	const char *dbbuf = plx_arg_str(c->dev, "dbbuf");
-	uint32_t queues, io_ms;
+	uint32_t queues;
 	bool sgl;
 
 	if (plx_arg_u32(c->dev, "queues", 1, 511, 128, &queues) != 0 ||
-		plx_arg_u32(c->dev, "io_timeout", 0, 600000, 30000, &io_ms) != 0 ||
+		plx_arg_u32(c->dev, "io_timeout", 0, 600000, 30000, &c->io_ms) != 0 ||
 		plx_arg_u32(c->dev, "admin_timeout", 1, 600000, ADMIN_MS, &c->admin_ms) != 0 ||
 		plx_arg_bool(c->dev, "sgl", true, &sgl) != 0)
 		return -EINVAL;
 	c->want_queues = (uint16_t)queues;
+	c->asked_queues = plx_arg_str(c->dev, "queues") != NULL;
 	c->no_sgl = !sgl;
 	/* an age of n ticks is between n - 1 and n periods */
-	c->io_limit = io_ms != 0 ? (uint16_t)(io_ms / NVME_TICK_MS + 1) : 0;
+	c->io_limit = c->io_ms != 0 ? (uint16_t)(c->io_ms / NVME_TICK_MS + 1) : 0;
 	c->use_dbbuf = NVME_DBBUF_AUTO;
 	if (dbbuf != NULL && strcmp(dbbuf, "on") == 0)
 		c->use_dbbuf = NVME_DBBUF_ON;
@@ -166,240 +167,6 @@ nvme_attach(struct plx_dev *dev)
 	if (rc == 0)
 		rc = attach_step(c);
 	return attach_end(c, rc);
-}
-
-/* ---- recovery ---- */
-
-/* End what is in flight on a queue of a dead controller. */
-static void
-bury(struct nvme_qpair *q)
-{
-	nvme_queue_drain(q);
-	nvme_queue_cancel(q, -ENODEV, PLX_IO_MAYBE_DMA);
-}
-
-/* Owners that were stuck inside a call when the controller died: once they are out, their queues
- * are taken too. */
-static void
-take_late(struct nvme_ctrlr *c)
-{
-	struct nvme_qpair *q;
-
-	for (q = c->queues; q != NULL; q = q->next)
-		if (!q->dq.taken && plx_drvq_takeover(&q->dq, -ENODEV) == 0) {
-			plx_drvq_split_cancel(&q->dq, -ENODEV);
-			bury(q);
-		}
-}
-
-/* The controller is gone or beyond help: everything in flight ends with -ENODEV. */
-void
-nvme_ctrlr_dead(struct nvme_ctrlr *c, int err)
-{
-	struct nvme_qpair *q;
-	struct nvme_ns *ns;
-
-	if (c->state == NVME_DEAD)
-		return;
-	c->state = NVME_DEAD;
-	if (c->reset_rc == -EINPROGRESS) /* whoever waits for a reset */
-		c->reset_rc = err;
-	PLX_LOG(ERR,
-		"nvme: %s: the controller is lost (%s); its requests end with -ENODEV, detach it",
-		c->name, strerror(-err));
-	for (ns = c->ns; ns != NULL; ns = ns->next)
-		plx_blk_removed(&ns->blk);
-	c->admin.ready = false; /* after owners have left: they read it */
-	for (q = c->queues; q != NULL; q = q->next)
-		if (q->dq.taken)
-			bury(q);
-}
-
-void
-nvme_ctrlr_want_reset(struct nvme_ctrlr *c)
-{
-	if (c->state != NVME_RUNNING || c->reset_wanted)
-		return;
-	c->reset_wanted = true;
-	c->reset_rc = -EINPROGRESS;
-}
-
-static int
-park_all(struct nvme_ctrlr *c)
-{
-	struct nvme_ns *ns;
-	int rc = 0;
-
-	for (ns = c->ns; ns != NULL && rc == 0; ns = ns->next)
-		rc = plx_blk_park(&ns->blk);
-	return rc;
-}
-
-/* Every queue that the device had is created again and given what it had in flight, but those
- * that were being stopped. */
-static bool
-to_create(struct nvme_qpair *q)
-{
-	if (q->created && q->drop) {
-		q->created = q->sq_created = q->drop = false;
-		nvme_queue_cancel(q, -ECANCELED, 0);
-	}
-	return q->created;
-}
-
-static void
-replay_all(struct nvme_ctrlr *c)
-{
-	struct nvme_qpair *q;
-
-	for (q = c->queues; q != NULL; q = q->next)
-		if (q->created)
-			nvme_queue_replay(q);
-}
-
-/*
- * Controller reset: owners lose their queues, the controller is disabled, which takes its hands
- * off all memory, and brought up again; what was in flight is sent again.
- */
-static int
-reset_step(struct nvme_ctrlr *c)
-{
-	struct nvme_qpair *q;
-
-	PLX_PT_BEGIN(&c->pt);
-	c->rc = park_all(c);
-	NVME_OR_RETURN(&c->pt, c->rc);
-	PLX_PT_CALL(&c->pt, c->rc, nvme_disable(c), nvme_disable(c));
-	NVME_OR_RETURN(&c->pt, c->rc);
-	/* finished before the reset: only their completions were not looked at yet */
-	for (q = c->queues; q != NULL; q = q->next)
-		if (q->created)
-			nvme_queue_drain(q);
-	nvme_queue_qids(c);
-	PLX_PT_CALL(&c->pt, c->rc, nvme_ctrlr_bring_up(c), nvme_ctrlr_bring_up(c));
-	NVME_OR_RETURN(&c->pt, c->rc);
-	/* what is sent again must fit what the namespaces are now */
-	c->rescan = false;
-	PLX_PT_CALL(&c->pt, c->rc, nvme_ctrlr_scan(c), nvme_ctrlr_scan(c));
-	NVME_OR_RETURN(&c->pt, c->rc);
-	for (c->q = c->queues; c->q != NULL; c->q = c->q->next) {
-		if (!to_create(c->q))
-			continue;
-		PLX_PT_CALL(&c->pt, c->rc, nvme_queue_create(c->q), nvme_queue_create(c->q));
-		NVME_OR_RETURN(&c->pt, c->rc);
-	}
-	replay_all(c);
-	PLX_PT_END(&c->pt);
-}
-
-static void
-reset_end(struct nvme_ctrlr *c, int rc)
-{
-	struct nvme_ns *ns;
-
-	c->reset_wanted = false;
-	c->reset_rc = rc;
-	if (rc != 0) {
-		nvme_ctrlr_dead(c, rc);
-		return;
-	}
-	c->state = NVME_RUNNING;
-	for (ns = c->ns; ns != NULL; ns = ns->next)
-		plx_blk_unpark(&ns->blk, 0);
-}
-
-/* ---- the watch ---- */
-
-static void
-look_at_queues(struct nvme_ctrlr *c)
-{
-	struct nvme_qpair *q;
-
-	for (q = c->queues; q != NULL; q = q->next) {
-		if (!q->created || !__atomic_load_n(&q->stuck, __ATOMIC_RELAXED))
-			continue;
-		PLX_LOG(ERR,
-			"nvme: %s: a command on queue %u was not answered in time: resetting "
-			"the controller",
-			c->name, q->qid);
-		nvme_ctrlr_want_reset(c);
-	}
-}
-
-/* Take the next log page to be read. @return false: none */
-static bool
-next_log(struct nvme_ctrlr *c)
-{
-	unsigned int i;
-
-	for (i = 0; i < 256; i++) {
-		if (c->logs[i / 64] & 1ull << i % 64) {
-			c->logs[i / 64] &= ~(1ull << i % 64);
-			c->log = (uint8_t)i;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Once a tick: CSTS, commands that are too old, and what events asked for. */
-static int
-watch_step(struct nvme_ctrlr *c)
-{
-	PLX_PT_BEGIN(&c->pt);
-	c->tick = plx_deadline_in(NVME_TICK_MS);
-	__atomic_store_n(&c->epoch, (uint16_t)(c->epoch + 1), __ATOMIC_RELAXED);
-	NVME_READ(&c->pt, c->rc, c, NVME_REG_CSTS, 4);
-	NVME_OR_RETURN(&c->pt, c->rc);
-	c->csts = (uint32_t)c->reg;
-	if (c->csts == NVME_ALL_ONES)
-		PLX_PT_RETURN(&c->pt, -ENODEV);
-	if (NVME_CSTS_CFS(c->csts)) {
-		PLX_LOG(ERR, "nvme: %s: fatal controller status (CSTS %#x): resetting it", c->name,
-			c->csts);
-		nvme_ctrlr_want_reset(c);
-		PLX_PT_RETURN(&c->pt, 0);
-	}
-	look_at_queues(c);
-	while (!c->reset_wanted && next_log(c)) {
-		PLX_PT_CALL(&c->pt, c->rc, nvme_admin_log(c, c->log), nvme_admin_wait(c));
-		NVME_OR_RETURN(&c->pt, c->rc);
-	}
-	if (c->rescan && !c->reset_wanted) {
-		c->rescan = false;
-		PLX_PT_CALL(&c->pt, c->rc, nvme_ctrlr_scan(c), nvme_ctrlr_scan(c));
-		NVME_OR_RETURN(&c->pt, c->rc);
-	}
-	PLX_PT_END(&c->pt);
-}
-
-static int
-watch(struct nvme_ctrlr *c)
-{
-	int rc = watch_step(c);
-
-	c->watching = rc == -EINPROGRESS;
-	if (rc == -ETIMEDOUT)
-		nvme_ctrlr_want_reset(c);
-	else if (rc != 0 && rc != -EINPROGRESS)
-		nvme_ctrlr_dead(c, rc);
-	return 1;
-}
-
-static int
-running_poll(struct nvme_ctrlr *c)
-{
-	int n = nvme_admin_poll(c);
-
-	if (c->watching)
-		return n + watch(c);
-	if (c->owner != NULL) /* an operation of a namespace has the admin queue */
-		return n;
-	if (c->reset_wanted) {
-		c->state = NVME_RESETTING;
-		return n + 1;
-	}
-	return plx_deadline_past(c->tick) ? n + watch(c) : n;
 }
 
 /* ---- detach ---- */
@@ -445,25 +212,11 @@ detach_end(struct nvme_ctrlr *c, int rc)
 	return rc;
 }
 
-/* What the watch or a reset had begun comes to its end first. */
 static int
 detach_step(struct nvme_ctrlr *c)
 {
-	int rc;
-
-	if (c->resetting) {
-		rc = reset_step(c);
-		if (rc == -EINPROGRESS)
-			return rc;
-		c->resetting = false;
-		if (rc != 0)
-			nvme_ctrlr_dead(c, rc);
-	}
-	if (c->watching) {
-		if (watch_step(c) == -EINPROGRESS)
-			return -EINPROGRESS;
-		c->watching = false;
-	}
+	if (nvme_recover_finish(c) == -EINPROGRESS)
+		return -EINPROGRESS;
 	return c->state == NVME_DEAD ? 0 : shutdown_step(c);
 }
 
@@ -494,7 +247,7 @@ nvme_poll(struct plx_dev *dev)
 	if (c->detaching)
 		return detach_end(c, detach_step(c));
 	if (c->state == NVME_DEAD) {
-		take_late(c);
+		nvme_recover_late(c);
 		return 0;
 	}
 	rc = __atomic_load_n(&c->vfio->lost, __ATOMIC_RELAXED);
@@ -502,12 +255,7 @@ nvme_poll(struct plx_dev *dev)
 		nvme_ctrlr_dead(c, rc);
 		return 1;
 	}
-	if (c->state == NVME_RUNNING)
-		return running_poll(c);
-	rc = reset_step(c);
-	if (rc != -EINPROGRESS)
-		reset_end(c, rc);
-	return 1;
+	return nvme_recover_poll(c);
 }
 
 static const char *const nvme_keys[] = {

@@ -10,7 +10,9 @@
  *	nvme_admin.c  the admin queue and asynchronous events
  *	nvme_regs.c   registers: access, enable, disable
  *	nvme_ctrlr.c  the controller: identify, features, namespaces there are
- *	nvme_dev.c    the attachment: attach, watch, reset, detach
+ *	nvme_dev.c    the attachment: attach, detach
+ *	nvme_recover.c the watch over a running controller, reset
+ *	nvme_abort.c  commands that are not answered in time
  *	nvme_ns.c     namespaces as block devices
  *	nvme_pass.c   admin commands of the application
  *	nvme_status.c statuses to errno
@@ -28,7 +30,7 @@
 #include "plx_pt.h"
 #include "plx_vfio.h"
 
-#define NVME_ADMIN_DEPTH 32
+#define NVME_ADMIN_DEPTH 64      /* a page of entries: one device wants no less */
 #define NVME_MAX_DEPTH 4095      /* 12 bits of a command id; the other 4 are its generation */
 #define NVME_MAX_XFER (4u << 20) /* bytes a command, where the controller sets no limit */
 #define NVME_SLOT_BYTES 512      /* a tracker's own list memory: 64 PRPs or 32 SGL descriptors */
@@ -36,6 +38,7 @@
 #define NVME_RETRIES 4           /* of a command, resets of the controller included */
 #define NVME_BOUNCE 65536        /* bytes of a bounce buffer; a queue has a few */
 #define NVME_NB_AER 4
+#define NVME_ABORTS 4       /* outstanding */
 #define NVME_PASS_MS 60000u /* bound of an admin command of the application */
 #define NVME_TICK_MS 500    /* the watch looks at the controller, and commands age */
 
@@ -45,6 +48,7 @@ enum nvme_trk_flag {
 	NVME_TRK_CHILD = PLX_IO_CHILD, /* resolve through the class */
 	NVME_TRK_RESULT = 1 << 8,      /* the completion's result matters */
 	NVME_TRK_POOL = 1 << 9,        /* holds pool pages */
+	NVME_TRK_LATE = 1 << 10,       /* not answered in time: it is being aborted */
 };
 
 /* One command in flight. Private memory: the device never sees it. */
@@ -143,6 +147,14 @@ struct nvme_admin {
 	uint64_t bad; /* completions that made no sense */
 };
 
+/* A command that the controller was asked to abort. */
+struct nvme_abort {
+	enum { NVME_ABORT_FREE, NVME_ABORT_SENT, NVME_ABORT_ANSWERED } state;
+	bool refused;
+	uint16_t qid, cid;
+	struct plx_deadline until; /* the answer, then the command */
+};
+
 /* A namespace: one block device. */
 struct nvme_ns {
 	struct plx_blk blk;
@@ -180,6 +192,7 @@ struct nvme_ctrlr {
 	enum nvme_ctrlr_state state;
 	uint16_t epoch;    /* ticks; read by queue owners */
 	uint16_t io_limit; /* ticks a command may take, 0: no limit */
+	uint32_t io_ms;
 
 	/* registers */
 	uint8_t *regs; /* mapped, or NULL: by message */
@@ -191,8 +204,10 @@ struct nvme_ctrlr {
 	uint32_t admin_ms; /* bound of an admin command */
 
 	/* state machines */
-	struct plx_pt pt, up, sub, sub2, io; /* each is called by those before it */
-	int rc, up_rc, sub_rc, sub2_rc, io_rc;
+	struct plx_pt ladder, pt, up, sub, sub2, io; /* each is called by those before it */
+	int try_rc, rc, up_rc, sub_rc, sub2_rc, io_rc;
+	struct plx_pt look; /* beside them */
+	int look_rc;
 	struct plx_deadline until, pause, tick;
 	uint32_t i;
 	struct nvme_ns *owner; /* whose operation has the admin queue */
@@ -200,8 +215,13 @@ struct nvme_ctrlr {
 	int reset_rc;          /* of the last reset; -EINPROGRESS until it ended */
 	bool reset_wanted;
 	bool detaching, resetting; /* detach waits for a reset to end */
-	bool watching;             /* the watch has the admin queue and the registers */
-	bool rescan;               /* namespaces changed */
+	unsigned int resets;       /* tries of the reset under way */
+	unsigned int storm, quiet; /* resets for trouble, ticks without */
+	bool looking;              /* the watch waits for a register */
+	bool watching;             /* the watch has the admin queue */
+	bool abort_news;           /* an Abort was answered */
+	struct nvme_abort aborts[NVME_ABORTS];
+	bool rescan; /* namespaces changed */
 	/* log pages of events, a bit each, to be read so that the next event comes; the one read */
 	uint64_t logs[4];
 	uint8_t log;
@@ -228,6 +248,7 @@ struct nvme_ctrlr {
 	uint64_t shadow_iova;
 	uint16_t max_queues, max_entries;
 	uint16_t want_queues;
+	bool asked_queues; /* by the user */
 	enum nvme_dbbuf use_dbbuf;
 	bool no_sgl;
 
@@ -258,8 +279,8 @@ int nvme_queue_create(struct nvme_qpair *q);
 int nvme_queue_delete(struct nvme_qpair *q);
 uint32_t nvme_queue_drain(struct nvme_qpair *q);
 void nvme_queue_cancel(struct nvme_qpair *q, int status, uint8_t flags);
-void nvme_queue_replay(struct nvme_qpair *q);
-void nvme_queue_qids(struct nvme_ctrlr *c);
+void nvme_queue_replay(struct nvme_qpair *q, uint32_t *sent, uint32_t *ended);
+int nvme_queue_qids(struct nvme_ctrlr *c);
 
 /* nvme_admin.c */
 int nvme_admin_alloc(struct nvme_ctrlr *c);
@@ -273,6 +294,7 @@ int nvme_admin_ident(struct nvme_ctrlr *c, uint8_t cns, uint32_t nsid);
 int nvme_admin_log(struct nvme_ctrlr *c, uint8_t lid);
 int nvme_admin_set_feature(struct nvme_ctrlr *c, uint8_t fid, uint32_t value);
 void nvme_admin_arm_aer(struct nvme_ctrlr *c);
+void nvme_admin_abort(struct nvme_ctrlr *c, uint16_t i);
 
 /* nvme_regs.c: state machines all but the last; use the macros below */
 int nvme_reg_read(struct nvme_ctrlr *c, uint32_t off, uint32_t len);
@@ -301,8 +323,18 @@ int nvme_ctrlr_scan(struct nvme_ctrlr *c);
 
 /* nvme_dev.c */
 void nvme_quarantine(struct nvme_ctrlr *c, void *mem);
+
+/* nvme_recover.c */
+int nvme_recover_poll(struct nvme_ctrlr *c);
+int nvme_recover_finish(struct nvme_ctrlr *c);
+void nvme_recover_late(struct nvme_ctrlr *c);
 void nvme_ctrlr_dead(struct nvme_ctrlr *c, int err);
 void nvme_ctrlr_want_reset(struct nvme_ctrlr *c);
+
+/* nvme_abort.c */
+void nvme_abort_look(struct nvme_qpair *q);
+void nvme_abort_answered(struct nvme_ctrlr *c, uint16_t i, bool refused);
+bool nvme_aborts_ok(struct nvme_ctrlr *c);
 
 /* nvme_ns.c */
 int nvme_ns_add(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id);
@@ -318,5 +350,7 @@ void nvme_pass_end(struct nvme_ctrlr *c, struct plx_nvme_cmd *cmd, int rc);
 /* nvme_status.c */
 int nvme_status_errno(uint16_t status);
 bool nvme_status_retry(uint16_t status);
+bool nvme_status_not_done(uint16_t status);
+bool nvme_op_repeatable(const struct plx_blk_req *req, bool zoned);
 
 #endif

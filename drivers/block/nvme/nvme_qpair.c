@@ -11,6 +11,7 @@
  * after its completion, by when its entry was fetched. The CQ can't either: it has room for all
  * trackers beyond what q->cq_lazy lets go without a doorbell.
  */
+#include <errno.h>
 #include <string.h>
 
 #include <rte_byteorder.h>
@@ -308,14 +309,26 @@ nvme_qpair_submit(struct plx_blkq *bq, struct plx_blk_req *const *reqs, uint16_t
 	return plx_drvq_count_submit(&q->dq, i);
 }
 
+/* It came back because it was late and we asked for it. */
+static bool
+aborted(const struct nvme_tracker *t, uint16_t status)
+{
+	return (t->flags & NVME_TRK_LATE) != 0 && (status & 0x7ff) == NVME_SC_ABORT_REQ;
+}
+
 /* Send a command again that the device failed but allows to try again (DNR clear). */
 static bool
 retry(struct nvme_qpair *q, struct nvme_tracker *t, uint16_t status)
 {
-	if (t->req->op == PLX_OP_NVME || t->retries == NVME_RETRIES || !nvme_status_retry(status))
+	if (t->req->op == PLX_OP_NVME || t->retries == NVME_RETRIES)
+		return false;
+	if (nvme_op_repeatable(t->req, q->dq.q.blk->info.zone_nblk != 0)
+			? !nvme_status_retry(status) && !aborted(t, status)
+			: !nvme_status_not_done(status))
 		return false;
 	if (t->flags & NVME_TRK_POOL)
 		nvme_data_free(q, t);
+	t->flags &= (uint16_t)~NVME_TRK_LATE;
 	t->retries++;
 	t->epoch = q->epoch;
 	t->cid = CID_NEXT(t->cid);
@@ -335,6 +348,8 @@ complete_slow(
 	if (status != 0 && retry(q, t, status))
 		return NULL;
 	req->status = status != 0 ? nvme_status_errno(status) : 0;
+	if (aborted(t, status))
+		req->status = -ETIMEDOUT;
 	req->raw = status;
 	if (t->flags & NVME_TRK_RESULT)
 		req->result = rte_le_to_cpu_64(cqe->result);
@@ -360,7 +375,7 @@ tick(struct nvme_qpair *q)
 	for (i = 0; i < q->depth; i++) {
 		q->trk[i].epoch = (uint16_t)(q->trk[i].epoch + away);
 		age = (uint16_t)(now - q->trk[i].epoch);
-		if (q->trk[i].req != NULL)
+		if (q->trk[i].req != NULL && (q->trk[i].flags & NVME_TRK_LATE) == 0)
 			oldest = age > oldest ? age : oldest;
 	}
 	if (limit != 0 && oldest > limit)

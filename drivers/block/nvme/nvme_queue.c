@@ -39,15 +39,32 @@ qid_put(struct nvme_ctrlr *c, uint16_t qid)
 	c->qid_used[qid / 64] &= ~(1ull << (qid % 64));
 }
 
-/* After a reset the controller has no queues: only those that are to come back have ids. */
-void
+/* After a reset the controller has no queues: only those that are to come back have ids. It may
+ * have fewer ids than before. @return 0; -ENOSPC, logged */
+int
 nvme_queue_qids(struct nvme_ctrlr *c)
 {
-	const struct nvme_qpair *q;
+	struct nvme_qpair *q;
+	uint16_t qid;
 
 	memset(c->qid_used, 0, sizeof(c->qid_used));
 	for (q = c->queues; q != NULL; q = q->next)
-		c->qid_used[q->qid / 64] |= 1ull << (q->qid % 64);
+		if (q->qid <= c->max_queues)
+			c->qid_used[q->qid / 64] |= 1ull << (q->qid % 64);
+	for (q = c->queues; q != NULL; q = q->next) {
+		if (q->qid <= c->max_queues)
+			continue;
+		qid = qid_get(c);
+		if (qid == 0) {
+			PLX_LOG(ERR,
+				"nvme: %s: it came back with %u I/O queues, more are in use: "
+				"detach it, and attach it again with fewer",
+				c->name, c->max_queues);
+			return -ENOSPC;
+		}
+		q->qid = qid;
+	}
+	return 0;
 }
 
 /* ---- memory ---- */
@@ -404,7 +421,7 @@ send_again(struct nvme_qpair *q, const struct nvme_tracker *old)
 	struct nvme_tracker *t = &q->trk[q->free[q->nfree - 1] & NVME_MAX_DEPTH];
 	int rc;
 
-	if (old->req->op == PLX_OP_NVME)
+	if (!nvme_op_repeatable(old->req, q->dq.q.blk->info.zone_nblk != 0))
 		return -ECANCELED;
 	if (old->retries == NVME_RETRIES)
 		return -ETIMEDOUT; /* as it seems, it is what the controller stumbles over */
@@ -417,11 +434,11 @@ send_again(struct nvme_qpair *q, const struct nvme_tracker *old)
 }
 
 /*
- * After a controller reset: send again what was in flight. None of it was reported done, so
- * doing it twice does no harm; passthrough commands, whose effect is unknown here, are not.
+ * After a controller reset: send again what was in flight and may be done twice; whether it was
+ * done, nobody knows any more.
  */
 void
-nvme_queue_replay(struct nvme_qpair *q)
+nvme_queue_replay(struct nvme_qpair *q, uint32_t *sent, uint32_t *ended)
 {
 	struct nvme_tracker *old = calloc(q->depth, sizeof(*old));
 	uint16_t i, n = 0;
@@ -439,6 +456,7 @@ nvme_queue_replay(struct nvme_qpair *q)
 		rc = send_again(q, &old[i]);
 		if (rc != 0)
 			plx_drvq_finish(&q->dq, old[i].req, rc);
+		*(rc == 0 ? sent : ended) += 1;
 	}
 	nvme_qpair_ring(q);
 	free(old);

@@ -53,3 +53,33 @@ nvme_status_retry(uint16_t status)
 	return !(status & NVME_SC_DNR) && SCT(status) != NVME_SCT_MEDIA &&
 	       SCT_SC(status) != NVME_SC_ABORT_REQ && SCT_SC(status) != NVME_SC_ABORT_QUEUE;
 }
+
+/* The device says that it has not begun the command, and DNR is clear. */
+bool
+nvme_status_not_done(uint16_t status)
+{
+	uint16_t s = SCT_SC(status);
+
+	return !(status & NVME_SC_DNR) &&
+	       (s == NVME_SC_NS_NOT_READY || s == NVME_SC_FORMAT_IN_PROGRESS ||
+		       s == NVME_SC_SANITIZE_IN_PROGRESS);
+}
+
+/*
+ * Doing it twice is as good as once, as far as it has not been reported done: no other request can
+ * rely on it yet. Not so what moves a write pointer, and what we don't know.
+ */
+bool
+nvme_op_repeatable(const struct plx_blk_req *req, bool zoned)
+{
+	switch (req->op) {
+	case PLX_OP_NVME:
+	case PLX_OP_ZONE_APPEND:
+		return false;
+	case PLX_OP_WRITE:
+	case PLX_OP_COPY:
+		return !zoned;
+	default:
+		return true;
+	}
+}

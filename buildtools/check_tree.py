@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-FOLDERS = ("lib", "drivers", "app", "examples", "config", "buildtools", "devtools", "doc", ".ci")
+FOLDERS = ("lib", "drivers", "app", "examples", "config", "buildtools", "devtools", "doc", "usertools", ".ci")
 CODE = {".c", ".h", ".cpp", ".py", ".sh", ".build"}
 OPEN = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
 
@@ -25,7 +25,7 @@ def sources(root):
 
 def form(rel, text):
     lines = text.splitlines()
-    code = rel.suffix in CODE or rel.name == "run"
+    code = rel.suffix in CODE or rel.name == "run" or rel.parts[0] == "usertools"
     if code and not any("SPDX-License-Identifier: BSD-3-Clause" in s for s in lines[:3]):
         yield 1, "no SPDX-License-Identifier: BSD-3-Clause in the first three lines"
     if rel.suffix in (".c", ".h") and len(lines) > 800:

@@ -68,7 +68,29 @@ struct plx_driver {
 	/** PCI drivers: the transport is closed, after a detach or a failed attach: free what the
 	 * device could reach. May be NULL. */
 	void (*release)(struct plx_dev *dev);
+	/** Kernel modules that its functions need on the PCI bus of this machine, alternatives
+	 * apart by '|', behind "* " for all of pci_ids: "* vfio-pci"; NULL: none. For plx-pmdinfo
+	 */
+	const char *kmod;
 };
+
+/**
+ * Describe a driver in the file that holds it: one line at file scope behind its struct. What is
+ * kept is a pointer to the struct, in a section that neither the linker nor strip drops;
+ * plx-pmdinfo follows it in any library or program, and plx-devbind takes its PCI ids from there.
+ * plx-pmdinfo knows the order of the struct's members.
+ */
+#define PLX_DRIVER_INFO(drv)                                             \
+	static const struct plx_driver *const drv##_info PLX_DRIVER_KEEP \
+		__attribute__((used, section("plx_driver_info"))) = &drv
+#ifndef __has_attribute
+#define __has_attribute(x) 0
+#endif
+#if __has_attribute(retain)
+#define PLX_DRIVER_KEEP __attribute__((retain))
+#else
+#define PLX_DRIVER_KEEP
+#endif
 
 /** Register a driver that is not part of the library; it must outlive all. @return 0; -EEXIST */
 int plx_driver_register(const struct plx_driver *drv);

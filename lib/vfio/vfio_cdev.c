@@ -112,8 +112,10 @@ open_node(const char *name, const char *node, const char *missing, int *fd)
 		return 0;
 	err = errno;
 	if (err == EACCES || err == EPERM)
-		snprintf(way, sizeof(way), "run as root, or give yourself the node: chown $USER %s",
-			node);
+		snprintf(way, sizeof(way),
+			"run as root, or give yourself the node, as root: plx-devbind --bind "
+			"vfio-pci --user $USER %s",
+			name);
 	else
 		snprintf(way, sizeof(way), "%s", missing);
 	PLX_LOG(ERR, "vfio: %s: can't open %s: %s; %s", name, node, strerror(err), way);
@@ -127,9 +129,8 @@ bind_failed(const struct vfio_kernel *k, int err)
 
 	if (err == EPERM && vfio_sysfs_foreigner(k->space->group, bdf, driver, sizeof(bdf)))
 		PLX_LOG(ERR,
-			"vfio: %s: can't have group %d: %s is still bound to '%s'; bind it to "
-			"vfio-pci too, or unbind it (echo %s > /sys/bus/pci/devices/%s/driver/"
-			"unbind)",
+			"vfio: %s: can't have group %d: %s is still bound to '%s'; as root: "
+			"plx-devbind --bind vfio-pci %s, or --unbind %s",
 			k->dev.name, k->space->group, bdf, driver, bdf, bdf);
 	else if (err == EPERM)
 		PLX_LOG(ERR,

@@ -196,9 +196,9 @@ open_group_failed(const struct vfio_space *s, const char *name, const char *node
 		break;
 	case EACCES:
 		snprintf(way, sizeof(way),
-			"run as root, or give yourself the node: chown $USER %s (and raise "
-			"ulimit -l)",
-			node);
+			"run as root, or give yourself the node, as root: plx-devbind --bind "
+			"vfio-pci --user $USER %s (and raise ulimit -l)",
+			name);
 		break;
 	case EPERM:
 		snprintf(way, sizeof(way), "without an IOMMU it takes root (CAP_SYS_RAWIO)");
@@ -219,9 +219,8 @@ not_viable(const struct vfio_space *s, const char *name)
 
 	if (vfio_sysfs_foreigner(s->group, bdf, driver, sizeof(bdf)))
 		PLX_LOG(ERR,
-			"vfio: %s: group %d is not viable: %s is still bound to '%s'; bind it to "
-			"vfio-pci too, or unbind it (echo %s > /sys/bus/pci/devices/%s/driver/"
-			"unbind)",
+			"vfio: %s: group %d is not viable: %s is still bound to '%s'; as root: "
+			"plx-devbind --bind vfio-pci %s, or --unbind %s",
 			name, s->group, bdf, driver, bdf, bdf);
 	else
 		PLX_LOG(ERR,

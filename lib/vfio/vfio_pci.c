@@ -23,27 +23,20 @@ no_iommu(const char *bdf, const char *verb)
 	PLX_LOG(ERR,
 		"vfio: %s: %s: turn on VT-d or AMD-Vi in the firmware and boot with "
 		"intel_iommu=on; or, without any protection, as root: echo 1 > " NOIOMMU_KNOB
-		" before binding it to vfio-pci, and vfio=noiommu",
-		bdf, verb);
+		", plx-devbind --bind vfio-pci %s, and vfio=noiommu",
+		bdf, verb, bdf);
 	return -ENODEV;
 }
 
 static int
 not_bound(const char *bdf, const char *driver)
 {
-	bool module = vfio_path_exists("/sys/bus/pci/drivers/vfio-pci");
-	char has[128] = "it has no driver", unbind[96] = "";
+	char has[128] = "it has no driver";
 
-	if (driver[0] != '\0') {
+	if (driver[0] != '\0')
 		snprintf(has, sizeof(has), "it belongs to the kernel's driver '%s'", driver);
-		snprintf(unbind, sizeof(unbind),
-			"echo %s > /sys/bus/pci/devices/%s/driver/unbind; ", bdf, bdf);
-	}
-	PLX_LOG(ERR,
-		"vfio: %s: %s; %sas root: %secho vfio-pci > /sys/bus/pci/devices/%s/"
-		"driver_override; %secho %s > /sys/bus/pci/drivers_probe",
-		bdf, has, driver[0] != '\0' ? "unmount what is on it, then " : "",
-		module ? "" : "modprobe vfio-pci; ", bdf, unbind, bdf);
+	PLX_LOG(ERR, "vfio: %s: %s; %sas root: plx-devbind --bind vfio-pci %s", bdf, has,
+		driver[0] != '\0' ? "unmount what is on it, then " : "", bdf);
 	return driver[0] != '\0' ? -EBUSY : -ENODEV;
 }
 

@@ -119,14 +119,14 @@ before_it_is_bound(void)
 	refused(PLX_VFIO_AUTO, -ENOENT, "no such PCI function", "lspci");
 	fresh();
 	refused(PLX_VFIO_AUTO, -ENODEV, "no IOMMU", "intel_iommu=on");
-	refused(PLX_VFIO_NOIOMMU, -ENODEV, "has no driver", "modprobe vfio-pci; ");
+	refused(PLX_VFIO_NOIOMMU, -ENODEV, "has no driver", "plx-devbind --bind vfio-pci");
 	point(DEVICES BDF "/iommu_group", "../../../../kernel/iommu_groups/7");
-	refused(PLX_VFIO_AUTO, -ENODEV, "has no driver", "drivers_probe");
+	refused(PLX_VFIO_AUTO, -ENODEV, "has no driver",
+		"as root: plx-devbind --bind vfio-pci " BDF);
 	file("/sys/bus/pci/drivers/vfio-pci/bind", "");
 	point(DEVICES BDF "/driver", "../../drivers/nvme");
 	refused(PLX_VFIO_GROUP, -EBUSY, "belongs to the kernel's driver 'nvme'",
-		"as root: echo vfio-pci > /sys/bus/pci/devices/" BDF "/driver_override; echo " BDF
-		" > /sys/bus/pci/devices/" BDF "/driver/unbind; echo " BDF);
+		"unmount what is on it, then as root: plx-devbind --bind vfio-pci " BDF);
 }
 
 static void

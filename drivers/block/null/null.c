@@ -234,3 +234,4 @@ const struct plx_driver plx_null_driver = {
 	.attach = null_attach,
 	.detach = null_detach,
 };
+PLX_DRIVER_INFO(plx_null_driver);

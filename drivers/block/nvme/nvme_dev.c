@@ -278,4 +278,6 @@ const struct plx_driver plx_nvme_driver = {
 	.poll = nvme_poll,
 	.detach = nvme_detach,
 	.release = nvme_release,
+	.kmod = "* vfio-pci",
 };
+PLX_DRIVER_INFO(plx_nvme_driver);

@@ -460,3 +460,4 @@ const struct plx_driver plx_ram_driver = {
 	.attach = ram_attach,
 	.detach = ram_detach,
 };
+PLX_DRIVER_INFO(plx_ram_driver);

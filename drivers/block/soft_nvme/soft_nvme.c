@@ -338,3 +338,4 @@ const struct plx_driver plx_soft_nvme_driver = {
 	.poll = soft_dev_poll,
 	.detach = soft_detach,
 };
+PLX_DRIVER_INFO(plx_soft_nvme_driver);

@@ -115,8 +115,9 @@ class Machine(devbind.Host):
         group = self.link(f"{d}/iommu_group")
         if driver == "vfio-pci":
             self.file(f"/dev/vfio/{group}")
+            self.folder(f"{d}/vfio-dev/vfio{group}")
             if self.exists("/dev/iommu"):
-                self.folder(f"{d}/vfio-dev/vfio{group}")
+                self.file(f"{d}/vfio-dev/vfio{group}/dev", "511:0")
                 self.file(f"/dev/vfio/devices/vfio{group}")
 
     def write(self, path, text):
@@ -319,6 +320,9 @@ def users():
         nodes = {"/dev/vfio/7": 0, "/dev/vfio/devices/vfio7": 0, "/dev/iommu": 0}
         check(rc == 0 and m.chowned == nodes, f"{m.chowned} {err}")
         check("/dev/vfio/7 belongs to root now" in out, out)
+    with machine() as m:
+        rc, _, err = run(m, "-b", "vfio-pci", "--user", "root", NVME)
+        check(rc == 0 and m.chowned == {"/dev/vfio/7": 0}, f"{m.chowned} {err}")
     with machine() as m:
         m.broken = {"/dev/vfio/7"}
         refused(m, 1, "/dev/vfio/7: Operation not permitted", "-b", "vfio-pci", "--user", "root", NVME)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A driver's queue, the class's part: init, the done list, and requests that are not plain. */
 #include <errno.h>
+#include <sys/eventfd.h>
 
 #include <rte_byteorder.h>
 
@@ -159,6 +160,8 @@ done_add(struct plx_drvq *dq, struct plx_blk_req *req)
 		rte_spinlock_lock(&dq->lock);
 		blk_done_push(dq, req);
 		rte_spinlock_unlock(&dq->lock);
+		if (dq->intr_fd >= 0) /* the owner may sleep */
+			eventfd_write(dq->intr_fd, 1);
 	} else {
 		blk_done_push(dq, req);
 	}

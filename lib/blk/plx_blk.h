@@ -482,19 +482,21 @@ struct plx_blkq *plx_blk_queue_get_v1(const struct plx_blk *blk, uint16_t qid);
 /**
  * Sleeping until a queue has something to poll. Setup with conf.intr, then, in the owner:
  *
- *	plx_blkq_intr_arm(q);  n = plx_blkq_poll(q, ...);
- *	if (n == 0)  wait for the fd (epoll), read it empty
+ *	if (plx_blkq_intr_arm(q) == 0 && plx_blkq_poll(q, ...) == 0)
+ *		wait for the fd (epoll), read it empty
  *	plx_blkq_intr_disarm(q);  poll on
  *
- * What completes after arm was called makes the fd readable, once or more often. A queue with
- * nothing in flight needs none of it. Armed queues cost the device and this CPU an interrupt a
- * completion.
+ * What completes after arm returned 0 makes the fd readable, once or more often. A queue with
+ * nothing in flight needs none of it, and a software device, whose work is done inside poll, has
+ * none. Armed queues cost the device and this CPU an interrupt a completion; those that have not
+ * been armed for a second or so cost nothing, and the next arm answers -EAGAIN at first.
  *
  * @return the eventfd, the library's and good until plx_blk_configure() or plx_blk_close();
  *         -ENOTSUP the queue was set up without interrupt, or the device has none
  */
 int plx_blkq_intr_fd(const struct plx_blkq *q);
-/** Owner of the queue, outside of poll and submit. @return 0; -ENOTSUP; -ENODEV; -EIO */
+/** Owner of the queue, outside of poll and submit. @return 0; arm: -EAGAIN not yet: poll on, let
+ * plx_ctrl_poll() run, try again; -ENOTSUP it has none; -EIO it can't be had */
 int plx_blkq_intr_arm(struct plx_blkq *q);
 int plx_blkq_intr_disarm(struct plx_blkq *q);
 

@@ -110,6 +110,8 @@ post(struct fake *f, unsigned int qid, uint16_t cid, uint16_t status, uint64_t r
 		__ATOMIC_RELEASE);
 	q->cq_tail = (q->cq_tail + 1) % q->cq_size;
 	q->phase ^= q->cq_tail == 0;
+	if (q->ien)
+		plx_vfu_irq(f->vfu, q->vector);
 }
 
 static bool
@@ -399,7 +401,7 @@ run(void *arg)
 		.device = 1,
 		.class_code = 0x010802,
 		.bars[0] = {.size = 0x2000, .map_off = DB, .map_size = f->post ? 0 : 0x1000},
-		.msix_count = 4,
+		.msix_count = FAKE_VECTORS,
 		.msix_bar = 4,
 		.ops = &ops,
 		.arg = f,

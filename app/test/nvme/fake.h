@@ -19,6 +19,7 @@
 #define FAKE_NS 2
 #define FAKE_BLOCKS 8192u
 #define FAKE_BLOCK 512u
+#define FAKE_VECTORS 4
 
 /* What happens to an I/O command. */
 enum fake_fault {
@@ -35,7 +36,8 @@ enum fake_fault {
 enum fake_abort { FAKE_ABORTS, FAKE_REFUSES, FAKE_IGNORES };
 
 struct fake_queue {
-	bool cq, sq;
+	bool cq, sq, ien;
+	uint16_t vector;
 	uint64_t sq_iova, cq_iova;
 	uint32_t sq_size, cq_size, head, cq_tail;
 	uint16_t phase;

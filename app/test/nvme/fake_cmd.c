@@ -71,6 +71,10 @@ create(struct fake *f, const struct nvme_sqe *s, bool sq)
 	if (!sq) {
 		*q = (struct fake_queue){
 			.cq = true, .cq_size = size, .cq_iova = s->dptr[0], .phase = 1};
+		q->ien = (s->cdw11 & 2) != 0;
+		q->vector = (uint16_t)(s->cdw11 >> 16);
+		if (q->ien && (q->vector == 0 || q->vector >= FAKE_VECTORS))
+			fake_broken(f, "an interrupt vector");
 		return 0;
 	}
 	fake_zero_doorbells(f, qid);

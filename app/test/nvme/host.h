@@ -94,7 +94,7 @@ host_attach(struct host *h, const char *str)
 }
 
 static inline void
-host_set_up(struct host *h, const char *name, uint16_t queues, uint16_t depth)
+host_set_up_intr(struct host *h, const char *name, uint16_t queues, uint16_t depth, bool intr)
 {
 	uint16_t i;
 
@@ -103,10 +103,17 @@ host_set_up(struct host *h, const char *name, uint16_t queues, uint16_t depth)
 	REQUIRE(plx_blk_configure(h->blk, queues) == 0);
 	for (i = 0; i < queues; i++)
 		REQUIRE(plx_blkq_setup(h->blk, i,
-				&(struct plx_blkq_conf){.depth = depth, .socket = -1}) == 0);
+				&(struct plx_blkq_conf){
+					.depth = depth, .socket = -1, .intr = intr}) == 0);
 	h->q = plx_blk_queue_get(h->blk, 0);
 	h->mem = plx_mem_alloc((size_t)HOST_DEPTH * HOST_BYTES, 4096, -1);
 	REQUIRE(h->q != NULL && h->mem != NULL);
+}
+
+static inline void
+host_set_up(struct host *h, const char *name, uint16_t queues, uint16_t depth)
+{
+	host_set_up_intr(h, name, queues, depth, false);
 }
 
 static inline void

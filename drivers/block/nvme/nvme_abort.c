@@ -91,6 +91,8 @@ nvme_abort_look(struct nvme_qpair *q)
 
 	if (!look_begin(q, &mine))
 		return;
+	if (nvme_intr_asleep(q)) /* it doesn't look at the clock itself */
+		nvme_qpair_tick(q);
 	ask_for_late(q);
 	__atomic_store_n(&q->stuck, false, __ATOMIC_RELAXED);
 	look_end(q, mine);

@@ -60,6 +60,7 @@ nvme_release(struct plx_dev *dev)
 		plx_mem_free(k->mem);
 		free(k);
 	}
+	nvme_intr_orphan(c);
 	nvme_admin_free(c);
 	plx_mem_free(c->shadow);
 	free(c);
@@ -161,6 +162,7 @@ nvme_attach(struct plx_dev *dev)
 	c->dev = dev;
 	c->vfio = dev->pci->vfio;
 	c->name = dev->name;
+	c->intr_orphan = -1;
 	rc = parse_args(c);
 	if (rc == 0)
 		rc = map_regs(c);

@@ -13,6 +13,7 @@
  *	nvme_dev.c    the attachment: attach, detach
  *	nvme_recover.c the watch over a running controller, reset
  *	nvme_abort.c  commands that are not answered in time
+ *	nvme_intr.c   interrupts of I/O queues
  *	nvme_ns.c     namespaces as block devices
  *	nvme_pass.c   admin commands of the application
  *	nvme_status.c statuses to errno
@@ -70,6 +71,14 @@ static_assert(sizeof(struct nvme_tracker) == 16, "four to a cache line");
 /* How the submission doorbell is rung. */
 enum nvme_ring { NVME_RING_MMIO, NVME_RING_SHADOW, NVME_RING_POST };
 
+/* The interrupt of an I/O queue: see nvme_intr.c. */
+struct nvme_intr {
+	uint16_t vector;
+	uint16_t awake;            /* ticks in which it was not armed */
+	bool wired, failed;        /* written by control code, read by the owner */
+	bool armed, slept, wanted; /* by the owner; armed since the last tick; to be wired */
+};
+
 /* An I/O queue pair. */
 struct nvme_qpair {
 	struct plx_drvq dq;
@@ -96,6 +105,7 @@ struct nvme_qpair {
 	uint32_t phase; /* 0 or 1 << 16 */
 	uint16_t cq_head, cq_size;
 	uint16_t cq_unrung, cq_lazy; /* entries consumed since the doorbell; ring from here on */
+	uint16_t cq_most;            /* of cq_lazy */
 	uint16_t depth;
 	bool stuck; /* a command is older than the time-out */
 	const struct plx_mem_domain *dom;
@@ -119,6 +129,7 @@ struct nvme_qpair {
 	bool sq_created;  /* its submission queue too */
 	bool lost_memory; /* the device may still reach its memory */
 	bool drop;        /* at a reset: cancel what is in flight, don't create it again */
+	struct nvme_intr intr;
 	struct nvme_ns *ns;
 	struct nvme_qpair *next; /* in its controller */
 };
@@ -206,8 +217,8 @@ struct nvme_ctrlr {
 	/* state machines */
 	struct plx_pt ladder, pt, up, sub, sub2, io; /* each is called by those before it */
 	int try_rc, rc, up_rc, sub_rc, sub2_rc, io_rc;
-	struct plx_pt look; /* beside them */
-	int look_rc;
+	struct plx_pt look, intr; /* beside them */
+	int look_rc, intr_rc;
 	struct plx_deadline until, pause, tick;
 	uint32_t i;
 	struct nvme_ns *owner; /* whose operation has the admin queue */
@@ -220,6 +231,11 @@ struct nvme_ctrlr {
 	bool looking;              /* the watch waits for a register */
 	bool watching;             /* the watch has the admin queue */
 	bool abort_news;           /* an Abort was answered */
+	bool wiring;               /* interrupts: waits for the transport */
+	bool intr_wanted;          /* atomic; there is something to wire */
+	bool intr_on;
+	struct nvme_qpair *intr_q; /* being wired, or taken off */
+	int intr_orphan;           /* -1, or its eventfd when it was freed meanwhile */
 	struct nvme_abort aborts[NVME_ABORTS];
 	bool rescan; /* namespaces changed */
 	/* log pages of events, a bit each, to be read so that the next event comes; the one read */
@@ -264,6 +280,7 @@ uint16_t nvme_qpair_poll(struct plx_blkq *bq, struct plx_blk_req **reqs, uint16_
 int nvme_qpair_issue(struct plx_drvq *dq, struct plx_blk_req *req);
 uint16_t nvme_qpair_reap(struct nvme_qpair *q, struct plx_blk_req **reqs, uint16_t n);
 void nvme_qpair_ring(struct nvme_qpair *q);
+void nvme_qpair_tick(struct nvme_qpair *q);
 
 /* nvme_data.c */
 int nvme_data_map(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
@@ -330,6 +347,20 @@ int nvme_recover_finish(struct nvme_ctrlr *c);
 void nvme_recover_late(struct nvme_ctrlr *c);
 void nvme_ctrlr_dead(struct nvme_ctrlr *c, int err);
 void nvme_ctrlr_want_reset(struct nvme_ctrlr *c);
+
+/* nvme_intr.c */
+void nvme_intr_open(struct nvme_qpair *q);
+void nvme_intr_close(struct nvme_qpair *q);
+void nvme_intr_orphan(struct nvme_ctrlr *c);
+int nvme_intr_start(struct nvme_qpair *q);
+void nvme_intr_tick(struct nvme_ctrlr *c);
+int nvme_intr_step(struct nvme_ctrlr *c);
+/* The owner may not come to poll until something completes. */
+static inline bool
+nvme_intr_asleep(const struct nvme_qpair *q)
+{
+	return __atomic_load_n(&q->intr.armed, __ATOMIC_ACQUIRE);
+}
 
 /* nvme_abort.c */
 void nvme_abort_look(struct nvme_qpair *q);

@@ -364,8 +364,8 @@ complete_slow(
  * a controller with shadow doorbells is rung once a tick: it may have gone to sleep on a tail
  * that it read too early, as emulated ones do that lack a barrier there.
  */
-static __rte_noinline void
-tick(struct nvme_qpair *q)
+void __rte_noinline
+nvme_qpair_tick(struct nvme_qpair *q)
 {
 	uint16_t i, limit = q->c->io_limit, now = __atomic_load_n(&q->c->epoch, __ATOMIC_RELAXED);
 	uint16_t away = (uint16_t)(now - q->epoch - 1); /* ticks without a poll don't count */
@@ -433,7 +433,7 @@ reap(struct nvme_qpair *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *erro
 	q->cq_unrung = (uint16_t)(q->cq_unrung + q->cq_size - left);
 	q->cq_head = (uint16_t)(cqe - cq);
 	q->phase = phase;
-	if (q->cq_unrung >= q->cq_lazy)
+	if (q->cq_unrung >= __atomic_load_n(&q->cq_lazy, __ATOMIC_RELAXED))
 		ring_cq(q);
 	return (uint16_t)(out - reqs);
 }
@@ -460,6 +460,6 @@ nvme_qpair_poll(struct plx_blkq *bq, struct plx_blk_req **reqs, uint16_t n)
 	if (unlikely(q->sq_tail != q->sq_rung))
 		nvme_qpair_ring(q);
 	if (unlikely(q->epoch != __atomic_load_n(&q->c->epoch, __ATOMIC_RELAXED)))
-		tick(q);
+		nvme_qpair_tick(q);
 	return plx_drvq_count_poll(&q->dq, popped, done, errors);
 }

@@ -163,7 +163,7 @@ sizes(struct nvme_qpair *q, uint16_t depth)
 	q->sq_last = (uint16_t)(entries - 1);
 	/* A CQ twice as long lets half of it go by without a doorbell. */
 	q->cq_size = (uint16_t)RTE_MIN(2 * entries, (uint32_t)c->max_entries);
-	q->cq_lazy = (uint16_t)(q->cq_size - depth);
+	q->cq_lazy = q->cq_most = (uint16_t)(q->cq_size - depth);
 }
 
 int
@@ -207,6 +207,8 @@ nvme_queue_alloc(
 	rc = plx_drvq_init(&q->dq, &ns->blk, qid, conf, NVME_BOUNCE);
 	if (rc != 0)
 		goto fail;
+	if (conf->intr)
+		nvme_intr_open(q);
 	q->next = c->queues;
 	c->queues = q;
 	*dq = &q->dq;
@@ -224,6 +226,7 @@ nvme_queue_free(struct nvme_qpair *q)
 	for (at = &q->c->queues; *at != NULL; at = &(*at)->next) {
 		if (*at == q) {
 			*at = q->next;
+			nvme_intr_close(q);
 			plx_drvq_fini(&q->dq);
 			break;
 		}
@@ -266,11 +269,13 @@ doorbells(struct nvme_qpair *q)
 static int
 create_cq(struct nvme_qpair *q)
 {
+	uint32_t ien = q->dq.intr_fd < 0 ? 0 : NVME_Q_IEN | (uint32_t)q->intr.vector << 16;
+
 	q->c->admin.cmd.sqe = (struct nvme_sqe){
 		.opcode = nvme_admin_create_cq,
 		.dptr[0] = rte_cpu_to_le_64(q->cq_iova),
 		.cdw10 = rte_cpu_to_le_32(q->qid | (uint32_t)(q->cq_size - 1) << 16),
-		.cdw11 = rte_cpu_to_le_32(NVME_Q_PC),
+		.cdw11 = rte_cpu_to_le_32(NVME_Q_PC | ien),
 	};
 	return nvme_admin_start(q->c, q->c->admin_ms);
 }
@@ -331,6 +336,7 @@ nvme_queue_create(struct nvme_qpair *q)
 	c->io_rc = map_dma(q);
 	if (c->io_rc != 0)
 		PLX_PT_RETURN(&c->io, c->io_rc);
+	PLX_PT_CALL(&c->io, c->io_rc, nvme_intr_start(q), nvme_intr_start(q));
 	rings_reset(q);
 	doorbells(q);
 	q->created = true; /* from here on: it may do it without answering */

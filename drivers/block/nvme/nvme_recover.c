@@ -251,8 +251,10 @@ look_step(struct nvme_ctrlr *c)
 		PLX_PT_RETURN(&c->look, -EIO);
 	}
 	for (q = c->queues; q != NULL; q = q->next)
-		if (q->created && __atomic_load_n(&q->stuck, __ATOMIC_RELAXED))
+		if (q->created &&
+			(__atomic_load_n(&q->stuck, __ATOMIC_RELAXED) || nvme_intr_asleep(q)))
 			nvme_abort_look(q);
+	nvme_intr_tick(c);
 	PLX_PT_RETURN(&c->look, nvme_aborts_ok(c) ? 0 : -EIO);
 	PLX_PT_END(&c->look);
 }
@@ -329,13 +331,17 @@ running_poll(struct nvme_ctrlr *c)
 		trouble(c);
 	if (due)
 		look(c);
+	if (c->wiring || __atomic_load_n(&c->intr_wanted, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&c->intr_wanted, false, __ATOMIC_RELAXED);
+		c->wiring = nvme_intr_step(c) == -EINPROGRESS;
+	}
 	if (c->state != NVME_RUNNING || c->owner != NULL) /* an operation has the admin queue */
 		return n;
 	if (c->watching || (due && !c->reset_wanted)) {
 		chores(c);
 		return n + 1;
 	}
-	if (c->reset_wanted && !c->looking) {
+	if (c->reset_wanted && !c->looking && !c->wiring) {
 		c->state = NVME_RESETTING;
 		return n + 1;
 	}
@@ -372,6 +378,9 @@ nvme_recover_finish(struct nvme_ctrlr *c)
 	if (c->looking && look_step(c) == -EINPROGRESS)
 		return -EINPROGRESS;
 	c->looking = false;
+	if (c->wiring && nvme_intr_step(c) == -EINPROGRESS)
+		return -EINPROGRESS;
+	c->wiring = false;
 	if (c->watching && chores_step(c) == -EINPROGRESS)
 		return -EINPROGRESS;
 	c->watching = false;

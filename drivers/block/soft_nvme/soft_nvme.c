@@ -68,8 +68,12 @@ soft_queue_setup(
 	struct plx_blk *blk, uint16_t qid, const struct plx_blkq_conf *conf, struct plx_drvq **dq)
 {
 	struct soft *s = container_of(blk->ops, struct soft, ops);
-	int rc = s->inner->queue_setup(blk, qid, conf, dq);
+	struct plx_blkq_conf polled = *conf;
+	int rc;
 
+	/* asleep, nobody would run the controller */
+	polled.intr = false;
+	rc = s->inner->queue_setup(blk, qid, &polled, dq);
 	if (rc != 0)
 		return rc;
 	s->inner_poll = (*dq)->poll;

@@ -130,6 +130,19 @@ parse_caps(struct plx_pci *pci)
 	return 0;
 }
 
+uint8_t
+plx_pci_cap_next(const struct plx_pci *pci, uint8_t id, uint8_t after)
+{
+	uint8_t pos = (uint8_t)(after != 0 ? after + PCI_CAP_LIST_NEXT : PCI_CAPABILITY_LIST);
+
+	if ((cfg16(pci, PCI_STATUS) & PCI_STATUS_CAP_LIST) == 0)
+		return 0;
+	for (pos = pci->cfg[pos] & 0xfc; pos != 0; pos = pci->cfg[pos + PCI_CAP_LIST_NEXT] & 0xfc)
+		if (pci->cfg[pos + PCI_CAP_LIST_ID] == id)
+			return pos;
+	return 0;
+}
+
 static int
 run_probe(struct plx_pci *pci)
 {

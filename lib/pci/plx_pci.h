@@ -35,11 +35,11 @@ struct plx_pci {
 	uint16_t msix_count;                /**< vectors */
 	uint8_t msix_bar, pba_bar;
 	uint32_t msix_off, pba_off;
+	uint8_t cfg[256]; /**< config space, as it was when probed */
 	/* private */
 	struct plx_pt pt;
 	int rc;
 	int (*run)(struct plx_pci *pci);
-	uint8_t cfg[256];
 	uint16_t reg, val, set, clear;
 };
 
@@ -58,6 +58,11 @@ int plx_pci_msix_enable(struct plx_pci *pci, bool on);
 
 /** Continue whichever is under way. @return 0, -EINPROGRESS, -errno */
 int plx_pci_poll(struct plx_pci *pci);
+
+/** Walk the capabilities of one kind; the list was checked when probing.
+ * @param after  0, or the one found last
+ * @return its offset in cfg, 0: no more */
+uint8_t plx_pci_cap_next(const struct plx_pci *pci, uint8_t id, uint8_t after);
 
 #define PLX_PCI_ADDRESS_LEN 16 /**< room for "0000:01:00.0" */
 

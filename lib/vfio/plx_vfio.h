@@ -52,6 +52,7 @@ struct plx_vfio_dev {
 	char name[128];                /**< for messages: "vfio-user:/run/x", "0000:01:00.0" */
 	uint32_t flags;                /**< VFIO_DEVICE_FLAGS_RESET, _PCI */
 	int numa_node;
+	bool iommu; /**< an IOMMU of this machine translates what the device says */
 	struct plx_vfio_region regions[PLX_VFIO_REGIONS];
 	struct plx_vfio_irq irqs[PLX_VFIO_IRQS];
 	int lost; /**< 0, or why the device can't be reached any more (-errno); atomic */

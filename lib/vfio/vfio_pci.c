@@ -151,6 +151,7 @@ plx_vfio_pci_open(const char *bdf, enum plx_vfio_mode mode, struct plx_vfio_dev 
 	k = create(bdf);
 	if (k == NULL)
 		return -ENOMEM;
+	k->dev.iommu = mode != PLX_VFIO_NOIOMMU;
 	rc = open_by(k, mode, group);
 	if (rc == 0)
 		rc = vfio_kernel_setup(k);

@@ -212,7 +212,7 @@ struct plx_blk_req {
 	uint64_t lba;  /**< first block */
 	uint32_t nblk; /**< blocks; 0 for flush; PLX_OP_NVME: ignored */
 	uint16_t raw;  /**< returned: the device's own status (NVMe: status field >> 1) */
-	uint16_t rsvd; /**< 0 */
+	uint16_t rsvd; /**< 0; the library's while lent */
 
 	union {
 		void *buf;                           /**< nseg 0: nblk * block_size bytes */

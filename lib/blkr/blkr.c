@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Completion callbacks: a poller over a queue. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+
+#include "plx_blk_drv.h"
+
+#include "blkr_priv.h"
+
+#define BURST 64
+#define OUT_US 10000 /* longest sleep while requests are out */
+
+struct blkr {
+	struct plx_blkr pub; /* first */
+	struct plx_blkq *q;
+	struct plx_poller *poller;
+	bool armed;
+};
+
+/* ---- the queue and sleep ---- */
+
+int
+blkr_queue_arm(struct plx_blkq *q, bool *armed)
+{
+	if (q->inflight == 0)
+		return 0;
+	if (!blkr_is_user(q)) {
+		if (plx_blkq_intr_arm(q) != 0)
+			return -EBUSY;
+		*armed = true;
+	}
+	return OUT_US;
+}
+
+void
+blkr_queue_disarm(struct plx_blkq *q, bool *armed)
+{
+	uint64_t n;
+
+	if (!*armed)
+		return;
+	*armed = false;
+	plx_blkq_intr_disarm(q);
+	while (read(plx_blkq_intr_fd(q), &n, sizeof(n)) > 0)
+		;
+}
+
+static int
+arm(void *arg)
+{
+	struct blkr *b = arg;
+
+	return b->pub.nb_staged != 0 ? -EBUSY : blkr_queue_arm(b->q, &b->armed);
+}
+
+static void
+disarm(void *arg)
+{
+	struct blkr *b = arg;
+
+	blkr_queue_disarm(b->q, &b->armed);
+}
+
+/* ---- the data path ---- */
+
+static uint32_t
+flush(struct blkr *b)
+{
+	uint32_t left = b->pub.nb_staged, n;
+
+	n = plx_blkq_submit(b->q, b->pub.staged, (uint16_t)left);
+	left -= n;
+	if (left != 0)
+		memmove(b->pub.staged, b->pub.staged + n, left * sizeof(*b->pub.staged));
+	b->pub.nb_staged = left;
+	return n;
+}
+
+static int
+poll_queue(void *arg)
+{
+	struct plx_blk_req *reqs[BURST];
+	struct blkr *b = arg;
+	uint32_t n = plx_blkq_poll(b->q, reqs, BURST), i;
+
+	for (i = 0; i < n; i++)
+		((plx_blkr_done_fn)reqs[i]->user)(reqs[i]);
+	if (b->pub.nb_staged != 0)
+		n += flush(b);
+	return (int)n;
+}
+
+uint32_t
+plx_blkr_flush(struct plx_blkr *b)
+{
+	return b->nb_staged != 0 ? flush((struct blkr *)b) : 0;
+}
+
+uint32_t
+plx_blkr_inflight(const struct plx_blkr *b)
+{
+	return ((const struct blkr *)b)->q->inflight + b->nb_staged;
+}
+
+/* ---- create and destroy ---- */
+
+int
+plx_blkr_create(struct plx_reactor *r, struct plx_blkq *q, struct plx_blkr **out)
+{
+	struct plx_poller_idle idle = {.fd = plx_blkq_intr_fd(q), .arm = arm, .disarm = disarm};
+	struct blkr *b = calloc(1, sizeof(*b));
+	int rc = -ENOMEM;
+
+	if (b == NULL)
+		return rc;
+	b->q = q;
+	b->pub.max_staged = q->depth;
+	b->pub.staged = calloc(q->depth, sizeof(*b->pub.staged));
+	b->poller = plx_poller_add(r, q->blk->info.name, poll_queue, b, 0);
+	if (b->pub.staged == NULL || b->poller == NULL)
+		goto err;
+	if (plx_reactor_idle(r) != PLX_IDLE_BUSY) {
+		rc = plx_poller_idle_set(b->poller, &idle);
+		if (rc != 0)
+			goto err;
+	}
+	*out = &b->pub;
+	return 0;
+err:
+	plx_poller_del(b->poller);
+	free(b->pub.staged);
+	free(b);
+	return rc;
+}
+
+int
+plx_blkr_destroy(struct plx_blkr *pub)
+{
+	struct blkr *b = (struct blkr *)pub;
+
+	if (b == NULL)
+		return 0;
+	if (plx_blkr_inflight(pub) != 0)
+		return -EBUSY;
+	plx_poller_del(b->poller);
+	free(b->pub.staged);
+	free(b);
+	return 0;
+}

@@ -112,6 +112,13 @@ give_back(struct plx_blkr_share *s)
 	return n;
 }
 
+/* rte_ring_empty() for the one who takes: its load is atomic. */
+static bool
+has_some(const struct rte_ring *ring)
+{
+	return __atomic_load_n(&ring->prod.tail, __ATOMIC_ACQUIRE) != ring->cons.tail;
+}
+
 /* Who has something, as bits. Queues that were closed go. */
 static uint64_t
 look(struct plx_blkr_share *s)
@@ -124,7 +131,7 @@ look(struct plx_blkr_share *s)
 
 		if (u == NULL)
 			continue;
-		if (!rte_ring_empty(u->there)) {
+		if (has_some(u->there)) {
 			have |= UINT64_C(1) << i;
 		} else if (__atomic_load_n(&u->closed, __ATOMIC_ACQUIRE)) {
 			__atomic_store_n(&s->users[i], NULL, __ATOMIC_RELEASE);

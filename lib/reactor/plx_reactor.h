@@ -136,7 +136,7 @@ int plx_reactor_service_del(struct plx_reactor *r);
  * @{ */
 typedef void (*plx_msg_fn)(void *arg);
 struct plx_msg {
-	plx_msg_fn fn;
+	plx_msg_fn fn; /**< not NULL */
 	void *arg;
 };
 /**

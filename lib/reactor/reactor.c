@@ -7,7 +7,6 @@
 
 #include <rte_cycles.h>
 #include <rte_lcore.h>
-#include <rte_ring_elem.h>
 
 #include "reactor_priv.h"
 
@@ -34,26 +33,6 @@ alloc_lines(size_t size)
 	void *p = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(size, RTE_CACHE_LINE_SIZE));
 
 	return p != NULL ? memset(p, 0, size) : NULL;
-}
-
-static struct rte_ring *
-make_ring(const struct plx_reactor_conf *conf)
-{
-	unsigned int flags = RING_F_SC_DEQ | RING_F_EXACT_SZ;
-	struct rte_ring *ring;
-	ssize_t size = rte_ring_get_memsize_elem(
-		sizeof(struct plx_msg), rte_align32pow2(conf->messages + 1));
-
-	ring = size > 0 ? alloc_lines((size_t)size) : NULL;
-	if (ring == NULL)
-		return NULL;
-	if (conf->one_sender)
-		flags |= RING_F_SP_ENQ;
-	if (rte_ring_init(ring, "plx_reactor", conf->messages, flags) != 0) {
-		free(ring);
-		return NULL;
-	}
-	return ring;
 }
 
 static int
@@ -86,12 +65,12 @@ init(struct plx_reactor *r, const char *name, const struct plx_reactor_conf *con
 	r->lcore = LCORE_ID_ANY;
 	r->service = UINT32_MAX;
 	rte_spinlock_init(&r->lock);
-	r->ring = make_ring(&r->conf);
-	if (r->ring == NULL)
-		return -ENOMEM;
+	rc = reactor_ring_init(&r->ring, r->conf.messages, r->conf.one_sender);
+	if (rc != 0)
+		return rc;
 	rc = reactor_sleep_init(r);
 	if (rc != 0)
-		free(r->ring);
+		free(r->ring.slots);
 	return rc;
 }
 
@@ -161,7 +140,7 @@ plx_reactor_destroy(struct plx_reactor *r)
 	while (r->timers != NULL)
 		plx_timer_cancel(r->timers);
 	reactor_sleep_fini(r);
-	free(r->ring);
+	free(r->ring.slots);
 	free(r);
 }
 

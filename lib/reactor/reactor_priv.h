@@ -5,16 +5,18 @@
  * The reactor's parts:
  *
  *	reactor.c        create, destroy, the list of all, statistics
+ *	reactor_ring.h   the ring of messages
  *	reactor_turn.c   pollers, messages, one turn
  *	reactor_run.c    run, launch, as a service, stop
  *	reactor_sleep.c  arming, sleeping, waking
  *	reactor_timer.c  timers
  */
 #include <rte_common.h>
-#include <rte_ring.h>
 #include <rte_spinlock.h>
 
 #include "plx_reactor.h"
+
+#include "reactor_ring.h"
 
 struct plx_poller {
 	struct plx_poller *next;
@@ -31,11 +33,12 @@ struct plx_poller {
 enum reactor_state { REACTOR_AWAKE, REACTOR_ARMED };
 
 struct plx_reactor {
-	/* what senders look at: written at create and around sleep only */
-	struct rte_ring *ring;
+	/* what wakers look at: written at create and around sleep only */
 	uint32_t state; /* enum reactor_state */
 	bool sleeps;    /* ever */
 	int efd;        /* written when state was changed from ARMED */
+
+	struct reactor_ring ring __rte_cache_aligned;
 
 	/* its thread's */
 	struct plx_poller *head __rte_cache_aligned;

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include <rte_cycles.h>
-#include <rte_ring_elem.h>
 
 #include "plx_ctrl.h"
 
@@ -44,7 +43,7 @@ reactor_leave(struct plx_reactor *outer)
 unsigned int
 plx_reactor_send_burst(struct plx_reactor *to, const struct plx_msg *msgs, unsigned int n)
 {
-	n = rte_ring_enqueue_burst_elem(to->ring, msgs, sizeof(*msgs), n, NULL);
+	n = reactor_ring_put(&to->ring, msgs, n);
 	if (n != 0)
 		plx_reactor_wake(to);
 	return n;
@@ -62,9 +61,9 @@ unsigned int
 reactor_messages(struct plx_reactor *r)
 {
 	struct plx_msg msgs[MSG_BURST];
-	unsigned int n, i;
+	unsigned int i, n;
 
-	n = rte_ring_sc_dequeue_burst_elem(r->ring, msgs, sizeof(msgs[0]), MSG_BURST, NULL);
+	n = reactor_ring_take(&r->ring, msgs, MSG_BURST);
 	for (i = 0; i < n; i++)
 		msgs[i].fn(msgs[i].arg);
 	if (n != 0)

@@ -124,7 +124,7 @@ static void
 many(enum plx_reactor_idle idle, int senders)
 {
 	struct plx_reactor *r = make(idle, 64, senders == 1);
-	int seen[SENDERS] = {0}, count = 20000;
+	int seen[SENDERS] = {0}, count = 8000;
 	struct plx_reactor_stats st;
 	struct sender s[SENDERS];
 	pthread_t t;
@@ -193,7 +193,7 @@ static void
 test_ping_pong(void)
 {
 	for (int k = 0; k < 3; k++) {
-		struct pong p = {.left = 20000};
+		struct pong p = {.left = 10000};
 		pthread_t t[2];
 
 		for (int i = 0; i < 2; i++) {

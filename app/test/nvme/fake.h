@@ -69,7 +69,8 @@ struct fake {
 	/* what it saw */
 	const char *broken; /* what the host did wrong */
 	unsigned int nr_enabled, nr_io, nr_admin, nr_sgl, nr_events_read, nr_aborts, nr_flr;
-	unsigned int nr_aborts_out; /* ignored */
+	unsigned int nr_aborts_out;  /* ignored */
+	unsigned int nr_lists, prio; /* of namespaces; of the last submission queue */
 	bool was_shut_down;
 	uint16_t aer[16];
 	unsigned int nr_aer;

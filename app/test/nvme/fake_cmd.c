@@ -46,6 +46,7 @@ identify(struct fake *f, const struct nvme_sqe *s)
 			return move(f, s, list, 4096, true);
 		return move(f, s, &f->ns[s->nsid - 1], 4096, true);
 	case NVME_IDENTIFY_CNS_NS_ACTIVE_LIST:
+		f->nr_lists++;
 		for (i = 0; i < FAKE_NS; i++)
 			if (f->ns_there[i] && i + 1 > s->nsid)
 				list[n++] = i + 1;
@@ -81,6 +82,7 @@ create(struct fake *f, const struct nvme_sqe *s, bool sq)
 	q->sq = true;
 	q->sq_size = size;
 	q->sq_iova = s->dptr[0];
+	f->prio = s->cdw11 >> 1 & 3;
 	if (f->fails_again)
 		f->csts |= 2;
 	return 0;

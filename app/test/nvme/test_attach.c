@@ -117,6 +117,9 @@ static void
 registers(void)
 {
 	begin();
+	f.cap &= ~(0xffull << 24); /* no time to become ready: half a second, then */
+	works("");
+	begin();
 	f.cap &= ~0xffffull; /* one entry */
 	refused(-EPROTO, "", 3);
 	begin();
@@ -220,6 +223,56 @@ namespaces(void)
 	works("");
 }
 
+/* What a controller says is corrected. */
+static void
+quirks(void)
+{
+	static const char *const bad[] = {"no_sgl+", "no_sgl+x", "", "auto+no_sgl", "stripes"};
+	unsigned int i;
+	char key[64];
+
+	for (i = 0; i < RTE_DIM(bad); i++) {
+		begin();
+		snprintf(key, sizeof(key), ",quirks=%s", bad[i]);
+		refused(-EINVAL, key, 3);
+	}
+	begin();
+	f.id.sgls = 1;
+	f.id.vs[3] = 1;
+	works(",quirks=no_sgl+no_zeroes+stripe+bad_id");
+	CHECK_EQ(f.nr_sgl, 0);
+	CHECK_EQ(h.info.boundary_nblk, 16);
+	CHECK_EQ(h.info.caps & PLX_BLK_CAP_WRITE_ZEROES, 0);
+	CHECK_EQ(h.info.nguid[0], 0);
+	begin();
+	f.id.sgls = 1;
+	f.id.vs[3] = 1;
+	works(",quirks=none");
+	CHECK(f.nr_sgl != 0);
+	CHECK_EQ(h.info.boundary_nblk, 0);
+	CHECK(h.info.caps & PLX_BLK_CAP_WRITE_ZEROES);
+	CHECK_EQ(h.info.nguid[0], 1);
+	for (i = 0; i < 256; i += 5) {
+		begin();
+		f.id.vs[3] = (uint8_t)i;
+		works(",quirks=stripe");
+	}
+	begin();
+	works(",quirks=no_ns_list+medium_prio+late_queue");
+	CHECK_EQ(f.nr_lists, 0);
+	CHECK_EQ(f.prio, 2);
+	begin();
+	f.no_shutdown = true;
+	works(",quirks=no_shutdown");
+	{
+		double t = host_now();
+
+		begin();
+		works(",quirks=late_ready+slow_init");
+		CHECK(host_now() - t > 2);
+	}
+}
+
 /* Each byte of what it says at random. It may attach or not; nothing stays behind. */
 static void
 at_random(void)
@@ -254,6 +307,7 @@ main(int argc, char **argv)
 	RUN(far_doorbells);
 	RUN(limits);
 	RUN(namespaces);
+	RUN(quirks);
 	RUN(at_random);
 	plx_eal_cleanup();
 	return TEST_RESULT();

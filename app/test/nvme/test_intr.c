@@ -82,6 +82,7 @@ fake_rounds(unsigned int n, const char *more)
 {
 	attach(more);
 	open_intr("fk", 1);
+	not_yet = 0;
 	rounds(n);
 	CHECK(sleeps > n / 8, "%u sleeps in %u rounds", sleeps, n);
 	CHECK_EQ(not_yet, 0);

@@ -24,6 +24,7 @@ int
 nvme_ctrlr_check_caps(struct nvme_ctrlr *c)
 {
 	uint32_t mqes = (uint32_t)NVME_CAP_MQES(c->cap) + 1, css = NVME_CAP_CSS(c->cap);
+	const char *why = NULL;
 
 	c->page_size = 1u << (12 + NVME_CAP_MPSMIN(c->cap));
 	c->db_stride = 4u << NVME_CAP_DSTRD(c->cap);
@@ -37,13 +38,21 @@ nvme_ctrlr_check_caps(struct nvme_ctrlr *c)
 			c->name);
 		return -ENODEV;
 	}
-	if (mqes < 2 || c->page_size > 65536 || c->vs == 0 || css == NVME_CAP_CSS_ADMIN ||
-		nb_doorbells(c) < 4) {
-		PLX_LOG(ERR, "nvme: %s: not a usable controller: CAP %#" PRIx64 ", VS %#x", c->name,
-			c->cap, c->vs);
-		return -EPROTO;
-	}
-	return 0;
+	if (mqes < 2)
+		why = "its queues have one entry (MQES 0)";
+	else if (c->page_size > 65536)
+		why = "it wants pages of more than 64 KiB (MPSMIN)";
+	else if (c->vs == 0)
+		why = "it has no version";
+	else if (css == NVME_CAP_CSS_ADMIN)
+		why = "it has no I/O commands (CSS)";
+	else if (nb_doorbells(c) < 4)
+		why = "BAR 0 has no room for an I/O queue's doorbells (DSTRD)";
+	if (why == NULL)
+		return 0;
+	PLX_LOG(ERR, "nvme: %s: not a usable controller: %s: CAP %#" PRIx64 ", VS %#x", c->name,
+		why, c->cap, c->vs);
+	return -EPROTO;
 }
 
 /* What queues and namespaces were made with must still hold after a reset. */
@@ -187,6 +196,7 @@ nvme_ctrlr_bring_up(struct nvme_ctrlr *c)
 		c->up_rc = same_identity(c, (struct nvme_id_ctrl *)c->buf);
 	NVME_OR_RETURN(&c->up, c->up_rc);
 	memcpy(&c->id, c->buf, sizeof(c->id));
+	nvme_quirks_ctrlr(c);
 	c->up_rc = take_identify(c);
 	NVME_OR_RETURN(&c->up, c->up_rc);
 	PLX_PT_CALL(&c->up, c->up_rc, nvme_admin_set_feature(c, NVME_FEAT_FID_NUM_QUEUES, want),
@@ -256,9 +266,10 @@ drop_missing(struct nvme_ctrlr *c)
 static void
 take_ns(struct nvme_ctrlr *c, uint32_t nsid)
 {
-	const struct nvme_id_ns *id = (const struct nvme_id_ns *)c->buf;
+	struct nvme_id_ns *id = (struct nvme_id_ns *)c->buf;
 	struct nvme_ns *ns = find_ns(c, nsid);
 
+	nvme_quirks_ns(c, id);
 	if (ns != NULL)
 		nvme_ns_refresh(ns, id);
 	else
@@ -270,8 +281,11 @@ int
 nvme_ctrlr_scan(struct nvme_ctrlr *c)
 {
 	PLX_PT_BEGIN(&c->up);
-	PLX_PT_CALL(&c->up, c->up_rc, nvme_admin_ident(c, NVME_IDENTIFY_CNS_NS_ACTIVE_LIST, 0),
-		nvme_admin_wait(c));
+	c->admin.cmd.status = NVME_SC_INVALID_FIELD;
+	if (!nvme_quirk(c, NVME_QUIRK_NO_NS_LIST))
+		PLX_PT_CALL(&c->up, c->up_rc,
+			nvme_admin_ident(c, NVME_IDENTIFY_CNS_NS_ACTIVE_LIST, 0),
+			nvme_admin_wait(c));
 	NVME_OR_RETURN(&c->up, c->up_rc);
 	take_ns_list(c, c->admin.cmd.status == 0);
 	drop_missing(c);

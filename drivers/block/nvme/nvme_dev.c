@@ -85,6 +85,8 @@ attach_step(struct nvme_ctrlr *c)
 	PLX_PT_BEGIN(&c->pt);
 	PLX_PT_CALL(&c->pt, c->rc, plx_pci_enable(c->dev->pci, true), plx_pci_poll(c->dev->pci));
 	NVME_OR_RETURN(&c->pt, c->rc);
+	c->pause = plx_deadline_in(nvme_quirk(c, NVME_QUIRK_SLOW_INIT) ? NVME_INIT_MS : 0);
+	PLX_PT_WAIT(&c->pt, plx_deadline_past(c->pause));
 	NVME_READ(&c->pt, c->rc, c, NVME_REG_CAP, 8);
 	NVME_OR_RETURN(&c->pt, c->rc);
 	c->cap = c->reg;
@@ -165,6 +167,8 @@ nvme_attach(struct plx_dev *dev)
 	c->intr_orphan = -1;
 	rc = parse_args(c);
 	if (rc == 0)
+		rc = nvme_quirks_find(c);
+	if (rc == 0)
 		rc = map_regs(c);
 	if (rc == 0)
 		rc = attach_step(c);
@@ -181,6 +185,13 @@ shutdown_ms(const struct nvme_ctrlr *c)
 	return RTE_MIN(RTE_MAX(ms, (uint32_t)SHUTDOWN_MIN_MS), (uint32_t)SHUTDOWN_MAX_MS);
 }
 
+static int
+wait_shutdown(struct nvme_ctrlr *c)
+{
+	return nvme_wait_csts(c, NVME_CSTS_SHST_MASK << NVME_CSTS_SHST_SHIFT,
+		NVME_CSTS_SHST_CMPLT << NVME_CSTS_SHST_SHIFT, "shutting down");
+}
+
 /* Normal shutdown, then off: the device keeps what it was given and lets go of memory (NVMe Base
  * 2.0, 3.6). */
 static int
@@ -192,11 +203,8 @@ shutdown_step(struct nvme_ctrlr *c)
 	NVME_OR_RETURN(&c->pt, c->rc);
 	c->ready_ms = RTE_MAX(c->ready_ms, shutdown_ms(c));
 	c->until = plx_deadline_in(c->ready_ms);
-	PLX_PT_CALL(&c->pt, c->rc,
-		nvme_wait_csts(c, NVME_CSTS_SHST_MASK << NVME_CSTS_SHST_SHIFT,
-			NVME_CSTS_SHST_CMPLT << NVME_CSTS_SHST_SHIFT, "shutting down"),
-		nvme_wait_csts(c, NVME_CSTS_SHST_MASK << NVME_CSTS_SHST_SHIFT,
-			NVME_CSTS_SHST_CMPLT << NVME_CSTS_SHST_SHIFT, "shutting down"));
+	if (!nvme_quirk(c, NVME_QUIRK_NO_SHUTDOWN))
+		PLX_PT_CALL(&c->pt, c->rc, wait_shutdown(c), wait_shutdown(c));
 	PLX_PT_CALL(&c->pt, c->sub_rc, nvme_disable(c), nvme_disable(c));
 	if (c->rc == 0)
 		c->rc = c->sub_rc;
@@ -261,7 +269,7 @@ nvme_poll(struct plx_dev *dev)
 }
 
 static const char *const nvme_keys[] = {
-	"queues", "io_timeout", "admin_timeout", "dbbuf", "sgl", NULL};
+	"queues", "io_timeout", "admin_timeout", "dbbuf", "sgl", "quirks", NULL};
 
 static const struct plx_pci_id nvme_ids[] = {
 	{PLX_PCI_ANY, PLX_PCI_ANY, 0x010802}, /* NVM Express I/O controller */
@@ -273,7 +281,7 @@ const struct plx_driver plx_nvme_driver = {
 	.name = "nvme",
 	.help = "pci:0000:01:00.0 or "
 		"vfio-user:/path/sock[,queues=128][,io_timeout=30000][,admin_timeout=30000]"
-		"[,dbbuf=auto|on|off][,sgl=1][,name=NAME]",
+		"[,dbbuf=auto|on|off][,sgl=1][,quirks=auto|none|LIST][,name=NAME]",
 	.keys = nvme_keys,
 	.pci_ids = nvme_ids,
 	.attach = nvme_attach,

@@ -16,6 +16,7 @@
  *	nvme_intr.c   interrupts of I/O queues
  *	nvme_ns.c     namespaces as block devices
  *	nvme_pass.c   admin commands of the application
+ *	nvme_quirks.c what certain controllers don't say
  *	nvme_status.c statuses to errno
  */
 #include <stdbool.h>
@@ -41,6 +42,7 @@
 #define NVME_NB_AER 4
 #define NVME_ABORTS 4       /* outstanding */
 #define NVME_PASS_MS 60000u /* bound of an admin command of the application */
+#define NVME_INIT_MS 2000   /* NVME_QUIRK_SLOW_INIT */
 #define NVME_TICK_MS 500    /* the watch looks at the controller, and commands age */
 
 struct nvme_ctrlr;
@@ -191,6 +193,19 @@ struct nvme_kept {
 	void *mem;
 };
 
+enum nvme_quirk {
+	NVME_QUIRK_LATE_READY = 1 << 0,  /* don't look at CSTS for a while after CC.EN changed */
+	NVME_QUIRK_SLOW_INIT = 1 << 1,   /* leave it alone after a reset of the function */
+	NVME_QUIRK_STRIPE = 1 << 2,      /* commands should not cross a stripe (vendor's bytes) */
+	NVME_QUIRK_NO_NS_LIST = 1 << 3,  /* Identify has no list of namespaces */
+	NVME_QUIRK_NO_ZEROES = 1 << 4,   /* don't use Write Zeroes */
+	NVME_QUIRK_BAD_ID = 1 << 5,      /* NGUID identifies nothing */
+	NVME_QUIRK_MEDIUM_PRIO = 1 << 6, /* submission queues of medium priority only */
+	NVME_QUIRK_NO_SHUTDOWN = 1 << 7, /* a shutdown is never complete */
+	NVME_QUIRK_NO_SGL = 1 << 8,      /* don't use SGLs */
+	NVME_QUIRK_LATE_QUEUE = 1 << 9,  /* wait a little after creating a queue */
+};
+
 /* Shadow doorbells: where a doorbell costs something, or as told. */
 enum nvme_dbbuf { NVME_DBBUF_AUTO, NVME_DBBUF_ON, NVME_DBBUF_OFF };
 
@@ -265,6 +280,7 @@ struct nvme_ctrlr {
 	uint16_t max_queues, max_entries;
 	uint16_t want_queues;
 	bool asked_queues; /* by the user */
+	uint32_t quirks;   /* enum nvme_quirk */
 	enum nvme_dbbuf use_dbbuf;
 	bool no_sgl;
 
@@ -340,6 +356,16 @@ int nvme_ctrlr_scan(struct nvme_ctrlr *c);
 
 /* nvme_dev.c */
 void nvme_quarantine(struct nvme_ctrlr *c, void *mem);
+
+/* nvme_quirks.c */
+int nvme_quirks_find(struct nvme_ctrlr *c);
+void nvme_quirks_ctrlr(struct nvme_ctrlr *c);
+void nvme_quirks_ns(const struct nvme_ctrlr *c, struct nvme_id_ns *id);
+static inline bool
+nvme_quirk(const struct nvme_ctrlr *c, uint32_t quirk)
+{
+	return (c->quirks & quirk) != 0;
+}
 
 /* nvme_recover.c */
 int nvme_recover_poll(struct nvme_ctrlr *c);

@@ -283,11 +283,13 @@ create_cq(struct nvme_qpair *q)
 static int
 create_sq(struct nvme_qpair *q)
 {
+	uint32_t prio = nvme_quirk(q->c, NVME_QUIRK_MEDIUM_PRIO) ? NVME_Q_MEDIUM : 0;
+
 	q->c->admin.cmd.sqe = (struct nvme_sqe){
 		.opcode = nvme_admin_create_sq,
 		.dptr[0] = rte_cpu_to_le_64(q->sq_iova),
 		.cdw10 = rte_cpu_to_le_32(q->qid | (uint32_t)(q->sq_size - 1) << 16),
-		.cdw11 = rte_cpu_to_le_32(NVME_Q_PC | (uint32_t)q->qid << 16),
+		.cdw11 = rte_cpu_to_le_32(NVME_Q_PC | prio | (uint32_t)q->qid << 16),
 	};
 	return nvme_admin_start(q->c, q->c->admin_ms);
 }
@@ -349,6 +351,8 @@ nvme_queue_create(struct nvme_qpair *q)
 	PLX_PT_CALL(&c->io, c->io_rc, create_sq(q), nvme_admin_wait(c));
 	c->io_rc = answer(q, c->io_rc, "creating the submission queue");
 	q->sq_created = c->io_rc == 0;
+	c->pause = plx_deadline_in(nvme_quirk(c, NVME_QUIRK_LATE_QUEUE) ? 1 : 0);
+	PLX_PT_WAIT(&c->io, plx_deadline_past(c->pause));
 	PLX_PT_RETURN(&c->io, c->io_rc);
 	PLX_PT_END(&c->io);
 }

@@ -180,6 +180,8 @@ function_reset(struct nvme_ctrlr *c)
 	if (c->sub_rc == 0)
 		PLX_PT_CALL(&c->sub, c->sub_rc, plx_pci_enable(c->dev->pci, true),
 			plx_pci_poll(c->dev->pci));
+	c->pause = plx_deadline_in(nvme_quirk(c, NVME_QUIRK_SLOW_INIT) ? NVME_INIT_MS : 0);
+	PLX_PT_WAIT(&c->sub, plx_deadline_past(c->pause));
 	PLX_PT_RETURN(&c->sub, c->sub_rc);
 	PLX_PT_END(&c->sub);
 }

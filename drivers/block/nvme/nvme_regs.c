@@ -17,7 +17,8 @@
 PLX_LOG_USE(nvme);
 
 #define CSTS_PAUSE_MS 1
-#define ENABLE_PAUSE_MS 1 /* some controllers miss EN = 1 right after RDY = 0 */
+#define LATE_READY_MS 2500 /* NVME_QUIRK_LATE_READY */
+#define ENABLE_PAUSE_MS 1  /* some controllers miss EN = 1 right after RDY = 0 */
 
 static int
 reg_mapped(struct nvme_ctrlr *c)
@@ -121,6 +122,12 @@ nvme_wait_csts(struct nvme_ctrlr *c, uint32_t mask, uint32_t want, const char *w
 	PLX_PT_END(&c->sub2);
 }
 
+static uint32_t
+late_ready(const struct nvme_ctrlr *c)
+{
+	return nvme_quirk(c, NVME_QUIRK_LATE_READY) ? LATE_READY_MS : 0;
+}
+
 /* CC.EN = 0 and wait for RDY = 0 (NVMe Base 2.0, 3.5.1): after it the device has let go of all
  * host memory. */
 int
@@ -150,6 +157,8 @@ nvme_disable(struct nvme_ctrlr *c)
 			c->cc & ~(uint32_t)NVME_CC_EN_MASK & ~(3u << NVME_CC_SHN_SHIFT), 4);
 		NVME_OR_RETURN(&c->sub, c->sub_rc);
 	}
+	c->pause = plx_deadline_in(late_ready(c));
+	PLX_PT_WAIT(&c->sub, plx_deadline_past(c->pause));
 	c->until = plx_deadline_in(c->ready_ms);
 	PLX_PT_CALL(&c->sub, c->sub_rc, nvme_wait_csts(c, NVME_CSTS_RDY_MASK, 0, "stopping"),
 		nvme_wait_csts(c, NVME_CSTS_RDY_MASK, 0, "stopping"));
@@ -180,6 +189,8 @@ nvme_enable(struct nvme_ctrlr *c)
 	NVME_OR_RETURN(&c->sub, c->sub_rc);
 	NVME_WRITE(&c->sub, c->sub_rc, c, NVME_REG_CC, c->cc | NVME_CC_EN_MASK, 4);
 	NVME_OR_RETURN(&c->sub, c->sub_rc);
+	c->pause = plx_deadline_in(late_ready(c));
+	PLX_PT_WAIT(&c->sub, plx_deadline_past(c->pause));
 	c->until = plx_deadline_in(c->ready_ms);
 	PLX_PT_CALL(&c->sub, c->sub_rc, nvme_wait_csts(c, NVME_CSTS_RDY_MASK, 1, "becoming ready"),
 		nvme_wait_csts(c, NVME_CSTS_RDY_MASK, 1, "becoming ready"));

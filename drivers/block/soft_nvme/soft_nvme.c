@@ -206,7 +206,7 @@ static int
 attach_nvme(struct soft *s)
 {
 	static const char *const keys[] = {
-		"queues", "io_timeout", "admin_timeout", "dbbuf", "sgl", NULL};
+		"queues", "io_timeout", "admin_timeout", "dbbuf", "sgl", "quirks", NULL};
 	char str[512];
 	size_t i, n;
 
@@ -330,13 +330,13 @@ soft_detach(struct plx_dev *dev)
 }
 
 static const char *const soft_keys[] = {"size", "block", "medium", "backend", "queues",
-	"io_timeout", "admin_timeout", "dbbuf", "sgl", NULL};
+	"io_timeout", "admin_timeout", "dbbuf", "sgl", "quirks", NULL};
 
 extern const struct plx_driver plx_soft_nvme_driver;
 const struct plx_driver plx_soft_nvme_driver = {
 	.name = "soft-nvme",
 	.help = "soft-nvme:size=SIZE[,block=512][,medium=ram|null] or soft-nvme:backend=NAME, "
-		"[,queues=][,io_timeout=][,admin_timeout=][,dbbuf=][,sgl=][,name=NAME]",
+		"[,queues=][,io_timeout=][,admin_timeout=][,dbbuf=][,sgl=][,quirks=][,name=NAME]",
 	.keys = soft_keys,
 	.attach = soft_attach,
 	.poll = soft_dev_poll,

@@ -8,18 +8,18 @@
 #include "testblk.h"
 
 struct tb_live {
-	const struct tb_job *job;
+	const struct tb_run *run;
 	uint64_t begin, last;
 	struct tb_hist now, before; /* all queues, all sides */
 };
 
 struct tb_live *
-tb_live_create(const struct tb_job *job)
+tb_live_create(const struct tb_run *run)
 {
 	struct tb_live *l = calloc(1, sizeof(*l));
 
 	if (l != NULL) {
-		l->job = job;
+		l->run = run;
 		l->begin = l->last = rte_rdtsc();
 	}
 	return l;
@@ -33,18 +33,23 @@ tb_live_destroy(struct tb_live *l)
 	free(l);
 }
 
+static void
+add_task(struct tb_live *l, const struct tb_task *t)
+{
+	for (uint16_t i = 0; i < t->nq; i++)
+		for (unsigned int s = 0; s < TB_SIDES; s++)
+			tb_hist_merge(&l->now, &t->queues[i].sum->lat[s]);
+}
+
 /* The workers go on counting: each counter is read once, and none ever goes back. */
 static void
 gather(struct tb_live *l)
 {
-	const struct tb_job *job = l->job;
-
 	l->before = l->now;
 	l->now = (struct tb_hist){.max = UINT64_MAX};
-	for (uint32_t d = 0; d < job->ndev; d++)
-		for (uint16_t i = 0; i < job->devs[d].nq; i++)
-			for (unsigned int s = 0; s < TB_SIDES; s++)
-				tb_hist_merge(&l->now, &job->devs[d].queues[i].sum->lat[s]);
+	for (uint32_t j = 0; j < l->run->njob; j++)
+		for (uint32_t t = 0; t < l->run->jobs[j].ntask; t++)
+			add_task(l, &l->run->jobs[j].tasks[t]);
 	for (unsigned int b = 0; b < TB_HIST_BUCKETS; b++)
 		l->before.count[b] = l->now.count[b] - l->before.count[b];
 }
@@ -55,14 +60,14 @@ tb_live_poll(void *live)
 	static const double q[] = {0.5, 0.99};
 	struct tb_live *l = live;
 	uint64_t tsc = rte_rdtsc();
-	double hz = l->job->hz, at[2], iops;
+	double hz = l->run->hz, at[2], iops;
 
 	gather(l); /* leaves the difference in before */
 	l->before.max = UINT64_MAX;
 	tb_hist_quantiles(&l->before, q, at, 2);
 	iops = (double)tb_hist_total(&l->before) * hz / (double)(tsc - l->last);
 	fprintf(stderr, "\r\033[K[%3.0f s] %.0f IOPS, %.0f MiB/s, p50 %.1f us, p99 %.1f us",
-		(double)(tsc - l->begin) / hz, iops, iops * l->job->opts->bs / (1 << 20),
+		(double)(tsc - l->begin) / hz, iops, iops * l->run->jobs[0].opts.bs / (1 << 20),
 		at[0] * 1e6 / hz, at[1] * 1e6 / hz);
 	fflush(stderr);
 	l->last = tsc;

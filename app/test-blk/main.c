@@ -6,8 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <rte_cycles.h>
-
 #include "plx_eal.h"
 #include "plx_sigbus.h"
 #include "testblk.h"
@@ -83,9 +81,10 @@ open_json(const char *path)
 }
 
 static int
-report(const struct tb_job *job, FILE *json, int rc)
+report(const struct tb_run *run, FILE *json, int rc)
 {
-	const char *path = job->opts->json;
+	const struct tb_job *job = &run->jobs[0];
+	const char *path = job->opts.json;
 
 	if (tb_job_verdict(job) != TB_OK)
 		rc = TB_FAIL;
@@ -96,19 +95,37 @@ report(const struct tb_job *job, FILE *json, int rc)
 	return rc;
 }
 
+/* One run on the devices of the command line. */
 static int
-run_job(const struct tb_opts *opts, FILE *json)
+batch(struct tb_session *s, const struct tb_opts *opts, FILE *json)
 {
-	struct tb_job job = {.opts = opts, .hz = (double)rte_get_tsc_hz()};
-	int rc = tb_job_open(&job);
+	struct tb_run *run;
+	int rc = TB_OK;
+
+	for (uint32_t i = 0; rc == TB_OK && i < opts->ndev; i++)
+		rc = tb_session_attach(s, opts->dev[i]);
+	if (rc == TB_OK)
+		rc = tb_run_start(s, opts, 1);
+	if (rc != TB_OK)
+		return rc;
+	run = s->run;
+	tb_run_drive(s, NULL, NULL);
+	rc = tb_run_end(run);
+	if (run->jobs[0].total != NULL)
+		rc = report(run, json, rc);
+	tb_run_free(run);
+	return rc;
+}
+
+static int
+session(const struct tb_opts *opts, FILE *json)
+{
+	struct tb_session s;
+	int rc = tb_session_init(&s);
 
 	if (rc == TB_OK)
-		rc = tb_job_plan(&job);
-	if (rc == TB_OK)
-		rc = tb_job_run(&job);
-	if (job.total != NULL)
-		rc = report(&job, json, rc);
-	return RTE_MAX(rc, tb_job_close(&job));
+		rc = batch(&s, opts, json);
+	return RTE_MAX(rc, tb_session_fini(&s));
 }
 
 int
@@ -133,7 +150,7 @@ main(int argc, char **argv)
 	if (rc < 0)
 		return rc == -EINVAL ? TB_USAGE : TB_FAIL;
 	catch_signals();
-	rc = run_job(&opts, json);
+	rc = session(&opts, json);
 	plx_eal_cleanup();
 	if (json != stdout)
 		fclose(json);

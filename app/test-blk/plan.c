@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Queues onto lcores: one worker an lcore, the queues of all devices dealt out in turn. */
+/* Jobs to tasks on devices, and tasks to queues on lcores. Each step prints one line when it fails.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -7,8 +8,6 @@
 
 #include <rte_lcore.h>
 
-#include "plx_ctrl.h"
-#include "plx_eal.h"
 #include "plx_mem.h"
 #include "testblk.h"
 
@@ -19,15 +18,81 @@ no_memory(void)
 	return TB_FAIL;
 }
 
-/* The workers: lcores that queues run on; then the main lcore, if it isn't one of them. */
-static int
-plan_workers(struct tb_job *job)
-{
-	const struct tb_opts *o = job->opts;
-	unsigned int lcores[RTE_MAX_LCORE], n = plx_eal_lcores(lcores, RTE_MAX_LCORE);
-	unsigned int main_lcore = rte_get_main_lcore();
-	bool has_main = false;
+/* ---- what is asked of a device ---- */
 
+/* Which part of the device is worked on. */
+static int
+check_range(const struct tb_opts *o, struct tb_task *t)
+{
+	const struct tb_dev *d = t->dev;
+	const char *name = d->info.name;
+	uint32_t bsz = d->info.block_size;
+	uint64_t bytes = d->info.nblocks * bsz;
+
+	if (o->bs % bsz != 0) {
+		tb_say("--bs %" PRIu32 ": not a multiple of the block size of %s, %" PRIu32, o->bs,
+			name, bsz);
+		return TB_USAGE;
+	}
+	if (o->offset % bsz != 0 || o->offset >= bytes) {
+		tb_say("--offset %" PRIu64 ": not a multiple of %" PRIu32 " below %" PRIu64
+		       ", the block and device size of %s",
+			o->offset, bsz, bytes, name);
+		return TB_USAGE;
+	}
+	bytes -= o->offset;
+	if (o->size == 0 && bytes < o->bs) {
+		tb_say("--bs %" PRIu32 ": larger than %s, which has %" PRIu64 " bytes%s", o->bs,
+			name, bytes, o->offset != 0 ? " behind --offset" : "");
+		return TB_USAGE;
+	}
+	if (o->size > bytes || o->size % o->bs != 0) {
+		tb_say("--size %" PRIu64 ": not a multiple of --bs that fits %s, which has %" PRIu64
+		       " bytes%s",
+			o->size, name, bytes, o->offset != 0 ? " behind --offset" : "");
+		return TB_USAGE;
+	}
+	t->first = o->offset / bsz;
+	t->nblocks = (o->size != 0 ? o->size : bytes / o->bs * o->bs) / bsz;
+	return TB_OK;
+}
+
+static int
+check_dev(const struct tb_opts *o, struct tb_task *t)
+{
+	const struct plx_blk_info *i = &t->dev->info;
+
+	if (o->qd > i->max_depth) {
+		tb_say("--qd %u: a queue of %s has at most %u", o->qd, i->name, i->max_depth);
+		return TB_USAGE;
+	}
+	if (o->queues > i->max_queues) {
+		tb_say("--queues %u: %s has at most %u", o->queues, i->name, i->max_queues);
+		return TB_USAGE;
+	}
+	if (o->verify && (i->caps & PLX_BLK_CAP_NODATA)) {
+		tb_say("--verify: %s (%s) keeps no data", i->name, i->driver);
+		return TB_USAGE;
+	}
+	if (o->writes && !o->allow_write && !(i->caps & PLX_BLK_CAP_SOFTWARE)) {
+		tb_say("--rw %s overwrites %s (%s %s): say --allow-write if its data may be lost",
+			o->rw, i->name, i->driver, i->model);
+		return TB_USAGE;
+	}
+	return check_range(o, t);
+}
+
+/* ---- lcores ---- */
+
+static bool
+chosen(const struct tb_opts *o, const struct tb_worker *w)
+{
+	return !o->lcores_given || o->lcore[w->lcore];
+}
+
+static int
+check_lcores(const struct tb_opts *o)
+{
 	for (unsigned int i = 0; i < RTE_MAX_LCORE; i++)
 		if (o->lcore[i] && !rte_lcore_is_enabled(i)) {
 			tb_say("--lcores: lcore %u is not one of EAL's; enable it with -l or "
@@ -35,29 +100,93 @@ plan_workers(struct tb_job *job)
 				i);
 			return TB_USAGE;
 		}
-	job->workers = calloc(n + 1, sizeof(*job->workers));
-	if (job->workers == NULL)
-		return no_memory();
-	for (unsigned int i = 0; i < n; i++) {
-		if (o->lcores_given && !o->lcore[lcores[i]])
-			continue;
-		job->workers[job->nspread++].lcore = lcores[i];
-		has_main |= lcores[i] == main_lcore;
-	}
-	job->nworkers = job->nspread + !has_main;
-	if (!has_main)
-		job->workers[job->nspread].lcore = main_lcore;
-	for (uint32_t i = 0; i < job->nworkers; i++) {
-		struct tb_worker *w = &job->workers[i];
-
-		w->job = job;
-		w->main = w->lcore == main_lcore;
-		w->reactor = plx_reactor_create(w->main ? "main" : "worker");
-		if (w->reactor == NULL)
-			return no_memory();
-	}
 	return TB_OK;
 }
+
+static uint32_t
+nb_chosen(const struct tb_job *job)
+{
+	const struct tb_session *s = job->run->session;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->nworker; i++)
+		n += chosen(&job->opts, &s->workers[i]);
+	return n;
+}
+
+/* The queues of all jobs go round the lcores, each to the next that its job may have. */
+static struct tb_worker *
+next_worker(const struct tb_job *job)
+{
+	const struct tb_session *s = job->run->session;
+	struct tb_worker *w;
+
+	do
+		w = &s->workers[job->run->next_worker++ % s->nworker];
+	while (!chosen(&job->opts, w));
+	return w;
+}
+
+/* ---- tasks ---- */
+
+static int
+plan_task(struct tb_job *job, struct tb_task *t)
+{
+	const struct tb_opts *o = &job->opts;
+	int rc = check_dev(o, t);
+	uint64_t units, nq = o->queues;
+
+	if (rc != TB_OK)
+		return rc;
+	units = t->nblocks / (o->bs / t->dev->info.block_size);
+	if (nq == 0) {
+		nq = RTE_MIN(nb_chosen(job), t->dev->info.max_queues);
+		nq = RTE_MIN(nq, units);
+	}
+	if (units < nq) {
+		tb_say("%s: %" PRIu64 " I/Os of --bs make no range for each of %" PRIu64 " queues",
+			t->dev->info.name, units, nq);
+		return TB_USAGE;
+	}
+	if (t->dev->nq + nq > t->dev->info.max_queues) {
+		tb_say("%s has %u queues, the jobs want more", t->dev->info.name,
+			t->dev->info.max_queues);
+		return TB_USAGE;
+	}
+	t->first_qid = t->dev->nq;
+	t->nq = (uint16_t)nq;
+	t->dev->nq = (uint16_t)(t->dev->nq + nq);
+	t->dev->writable |= o->writes;
+	return TB_OK;
+}
+
+int
+tb_job_plan(struct tb_job *job)
+{
+	uint32_t n = 0;
+	int rc = check_lcores(&job->opts);
+
+	if (rc != TB_OK)
+		return rc;
+	for (struct tb_dev *d = job->run->session->devs; d != NULL; d = d->next)
+		n += !d->removed;
+	if (n == 0) {
+		tb_say("there is no device to work on");
+		return TB_USAGE;
+	}
+	job->tasks = calloc(n, sizeof(*job->tasks));
+	if (job->tasks == NULL)
+		return no_memory();
+	for (struct tb_dev *d = job->run->session->devs; rc == TB_OK && d != NULL; d = d->next) {
+		if (d->removed)
+			continue;
+		job->tasks[job->ntask] = (struct tb_task){.job = job, .dev = d};
+		rc = plan_task(job, &job->tasks[job->ntask++]);
+	}
+	return rc;
+}
+
+/* ---- queues ---- */
 
 /* Requests, lists of pointers and buffers of a queue, near its lcore. */
 static int
@@ -93,19 +222,19 @@ queue_memory(struct tb_queue *q, const struct tb_opts *o)
 	return TB_OK;
 }
 
-/* A queue's part of the device's range, and how it is walked. */
+/* A queue's part of the task's range, and how it is walked. */
 static void
 queue_range(struct tb_queue *q, const struct tb_opts *o, double hz)
 {
-	struct tb_dev *d = q->dev;
-	uint32_t nblk = o->bs / d->info.block_size;
-	uint64_t units = d->nblocks / nblk, each = units / d->nq, more = units % d->nq;
+	const struct tb_task *t = q->task;
+	uint32_t nblk = o->bs / t->dev->info.block_size;
+	uint64_t units = t->nblocks / nblk, each = units / t->nq, more = units % t->nq;
 	bool once = o->time_s == 0;
 	uint64_t seed = o->seed;
 
 	q->nblk = nblk;
-	q->base = d->first + (each * q->qid + RTE_MIN(more, q->qid)) * nblk;
-	for (uint32_t i = 0; i <= (uint32_t)(d - q->worker->job->devs); i++)
+	q->base = t->first + (each * q->qid + RTE_MIN(more, q->qid)) * nblk;
+	for (uint32_t i = 0; i <= t->dev->index; i++)
 		seed = tb_random(&seed);
 	tb_walk_init(&q->walk,
 		!o->random ? TB_WALK_SEQ
@@ -120,88 +249,36 @@ queue_range(struct tb_queue *q, const struct tb_opts *o, double hz)
 }
 
 static int
-plan_queue(struct tb_job *job, struct tb_dev *d, uint16_t qid, struct tb_worker *w)
+plan_queue(struct tb_task *t, uint16_t qid)
 {
-	const struct tb_opts *o = job->opts;
-	struct tb_queue *q = &d->queues[qid];
+	const struct tb_opts *o = &t->job->opts;
+	struct tb_queue *q = &t->queues[qid];
 
-	q->dev = d;
+	q->task = t;
 	q->qid = qid;
-	q->worker = w;
+	q->worker = next_worker(t->job);
 	q->qd = o->qd;
 	q->batch = o->batch;
 	q->verify = o->verify;
-	q->v = (struct tb_verify){.seed = o->seed,
-		.dev = (uint32_t)(d - job->devs),
-		.block_size = d->info.block_size};
-	queue_range(q, o, job->hz);
-	w->nq++;
-	w->active++;
+	q->v = (struct tb_verify){
+		.seed = o->seed, .dev = t->dev->index, .block_size = t->dev->info.block_size};
+	queue_range(q, o, t->job->run->hz);
 	return queue_memory(q, o);
 }
 
 static int
-start_failed(const struct tb_dev *d, const char *what, int rc)
+task_queues(struct tb_task *t)
 {
-	tb_say("%s: can't %s: %s", d->info.name, what, strerror(-rc));
-	return TB_FAIL;
-}
+	uint16_t nq = t->nq;
 
-/* Set up and start a device whose queues are planned. */
-static int
-start_dev(struct tb_dev *d)
-{
-	int rc = plx_blk_configure(d->blk, d->nq);
-
-	if (rc != 0)
-		return start_failed(d, "configure its queues", rc);
-	for (uint16_t i = 0; i < d->nq; i++) {
-		struct plx_blkq_conf conf = {.depth = d->queues[i].qd,
-			.socket = (int16_t)rte_lcore_to_socket_id(d->queues[i].worker->lcore)};
-
-		rc = plx_blkq_setup(d->blk, i, &conf);
-		if (rc != 0)
-			return start_failed(d, "set up a queue", rc);
-	}
-	rc = plx_blk_start(d->blk);
-	if (rc != 0)
-		return start_failed(d, "start", rc);
-	d->started = true;
-	for (uint16_t i = 0; i < d->nq; i++) {
-		struct tb_queue *q = &d->queues[i];
-
-		q->bq = plx_blk_queue_get(d->blk, i);
-		tb_queue_init(q);
-		q->poller = plx_poller_add(q->worker->reactor, d->info.name, tb_queue_poll, q, 0);
-		if (q->poller == NULL)
-			return no_memory();
-	}
-	return TB_OK;
-}
-
-static int
-plan_dev(struct tb_job *job, struct tb_dev *d, uint32_t *next)
-{
-	const struct tb_opts *o = job->opts;
-	uint64_t units = d->nblocks / (o->bs / d->info.block_size);
-	uint64_t nq = o->queues;
-
-	if (nq == 0) {
-		nq = RTE_MIN(job->nspread, d->info.max_queues);
-		nq = RTE_MIN(nq, units);
-	}
-	if (units < nq) {
-		tb_say("%s: %" PRIu64 " I/Os of --bs make no range for each of %" PRIu64 " queues",
-			d->info.name, units, nq);
-		return TB_USAGE;
-	}
-	d->queues = aligned_alloc(RTE_CACHE_LINE_SIZE, nq * sizeof(*d->queues));
-	if (d->queues == NULL)
+	t->nq = 0;
+	t->queues = aligned_alloc(RTE_CACHE_LINE_SIZE, nq * sizeof(*t->queues));
+	if (t->queues == NULL)
 		return no_memory();
-	memset(d->queues, 0, nq * sizeof(*d->queues));
-	d->nq = (uint16_t)nq;
+	memset(t->queues, 0, nq * sizeof(*t->queues));
+	t->nq = nq;
 	for (uint16_t i = 0; i < nq; i++) {
-		int rc = plan_queue(job, d, i, &job->workers[(*next)++ % job->nspread]);
+		int rc = plan_queue(t, i);
 
 		if (rc != TB_OK)
 			return rc;
@@ -209,47 +286,39 @@ plan_dev(struct tb_job *job, struct tb_dev *d, uint32_t *next)
 	return TB_OK;
 }
 
-/* Devices map what was allocated after they were attached. */
-static int
-sync_memory(void)
-{
-	int rc;
-
-	while ((rc = plx_mem_sync()) == -EINPROGRESS)
-		plx_ctrl_poll();
-	if (rc != 0) /* not fatal: such memory is bounced, and the report shows it */
-		tb_say("a device can't reach all of the buffers directly: %s", strerror(-rc));
-	return TB_OK;
-}
-
 int
-tb_job_plan(struct tb_job *job)
+tb_job_queues(struct tb_job *job)
 {
-	uint32_t next = 0;
-	int rc = plan_workers(job);
+	int rc = TB_OK;
 
-	for (uint32_t d = 0; rc == TB_OK && d < job->ndev; d++)
-		rc = plan_dev(job, &job->devs[d], &next);
-	if (rc == TB_OK)
-		rc = sync_memory();
-	for (uint32_t d = 0; rc == TB_OK && d < job->ndev; d++)
-		rc = start_dev(&job->devs[d]);
+	for (uint32_t i = 0; rc == TB_OK && i < job->ntask; i++)
+		rc = task_queues(&job->tasks[i]);
 	return rc;
 }
 
-void
-tb_plan_free(struct tb_dev *d)
+static void
+free_queue(struct tb_queue *q)
 {
-	for (uint16_t i = 0; i < d->nq; i++) {
-		struct tb_queue *q = &d->queues[i];
+	plx_poller_del(q->poller);
+	free(q->sum);
+	free(q->reqs);
+	free(q->idle);
+	free(q->pend);
+	free(q->burst);
+	free(q->gen);
+	plx_mem_free(q->data);
+}
 
-		free(q->sum);
-		free(q->reqs);
-		free(q->idle);
-		free(q->pend);
-		free(q->burst);
-		free(q->gen);
-		plx_mem_free(q->data);
+void
+tb_job_free(struct tb_job *job)
+{
+	for (uint32_t i = 0; i < job->ntask; i++) {
+		struct tb_task *t = &job->tasks[i];
+
+		for (uint16_t k = 0; t->queues != NULL && k < t->nq; k++)
+			free_queue(&t->queues[k]);
+		free(t->queues);
 	}
-	free(d->queues);
+	free(job->tasks);
+	free(job->total);
 }

@@ -52,8 +52,8 @@ name_width(const struct tb_job *job)
 {
 	size_t width = 12, len;
 
-	for (uint32_t d = 0; d < job->ndev; d++) {
-		len = strlen(job->devs[d].info.name);
+	for (uint32_t d = 0; d < job->ntask; d++) {
+		len = strlen(job->tasks[d].dev->info.name);
 		width = len > width ? len : width;
 	}
 	return (int)width;
@@ -64,25 +64,25 @@ print(const struct tb_job *job, FILE *out, print_row fn, const struct row *r)
 {
 	struct tb_figures f;
 
-	tb_figures(&f, r->sum, job->opts->bs, job->hz);
+	tb_figures(&f, r->sum, job->opts.bs, job->run->hz);
 	fn(out, r, &f);
 }
 
 static void
-print_dev(const struct tb_job *job, FILE *out, print_row fn, const struct tb_dev *d)
+print_task(const struct tb_job *job, FILE *out, print_row fn, const struct tb_task *t)
 {
-	struct row r = {.dev = d->info.name, .width = name_width(job)};
+	struct row r = {.dev = t->dev->info.name, .width = name_width(job)};
 	struct tb_sum *all;
 
-	for (uint16_t i = 0; i < d->nq; i++) {
-		const struct tb_queue *q = &d->queues[i];
+	for (uint16_t i = 0; i < t->nq; i++) {
+		const struct tb_queue *q = &t->queues[i];
 
 		snprintf(r.queue, sizeof(r.queue), "%u", i);
 		snprintf(r.lcore, sizeof(r.lcore), "%u", q->worker->lcore);
 		r.sum = q->sum;
 		print(job, out, fn, &r);
 	}
-	all = d->nq > 1 ? tb_sum_dev(d) : NULL;
+	all = t->nq > 1 ? tb_sum_task(t) : NULL;
 	if (all != NULL) {
 		snprintf(r.queue, sizeof(r.queue), "all");
 		r.lcore[0] = '\0';
@@ -97,9 +97,9 @@ print_table(const struct tb_job *job, FILE *out, print_row fn)
 {
 	struct row r = {.dev = "total", .width = name_width(job), .sum = job->total};
 
-	for (uint32_t d = 0; d < job->ndev; d++)
-		print_dev(job, out, fn, &job->devs[d]);
-	if (job->ndev > 1)
+	for (uint32_t d = 0; d < job->ntask; d++)
+		print_task(job, out, fn, &job->tasks[d]);
+	if (job->ntask > 1)
 		print(job, out, fn, &r);
 }
 
@@ -117,15 +117,15 @@ print_driver(FILE *out, const struct tb_dev *d)
 }
 
 static void
-print_errors(FILE *out, const struct tb_dev *d)
+print_errors(FILE *out, const struct tb_task *t)
 {
-	for (uint16_t i = 0; i < d->nq; i++) {
-		const struct tb_sum *s = d->queues[i].sum;
+	for (uint16_t i = 0; i < t->nq; i++) {
+		const struct tb_sum *s = t->queues[i].sum;
 		const char *sep = " ";
 
 		if (s->c.failed == 0)
 			continue;
-		fprintf(out, "errors: %s queue %u:", d->info.name, i);
+		fprintf(out, "errors: %s queue %u:", t->dev->info.name, i);
 		for (unsigned int e = 0; e < TB_ERRNOS; e++) {
 			if (s->errs[e] == 0)
 				continue;
@@ -165,7 +165,7 @@ print_verify(const struct tb_job *job, FILE *out)
 	if (m->blocks == 0)
 		return;
 	fprintf(out, "verify: first mismatch: %s block %" PRIu64 ": %s\n",
-		job->devs[m->want.dev].info.name, m->want.lba, tb_verdict_text(m->verdict));
+		tb_job_dev_name(job, m->want.dev), m->want.lba, tb_verdict_text(m->verdict));
 	print_tag(out, "expected", &m->want, m->want.gen == 0);
 	if (m->verdict == TB_NO_TAG)
 		fprintf(out, "\t%-8s %08" PRIx32 " where the tag's magic should be\n", "got",
@@ -178,7 +178,7 @@ print_verify(const struct tb_job *job, FILE *out)
 static void
 print_title(const struct tb_job *job, FILE *out)
 {
-	const struct tb_opts *o = job->opts;
+	const struct tb_opts *o = &job->opts;
 
 	fprintf(out, "%s, %" PRIu32 " bytes an I/O, %u in flight a queue, bursts of %u%s\n\n",
 		o->rw, o->bs, o->qd, o->batch, tb_interrupted ? "; interrupted" : "");
@@ -200,11 +200,11 @@ tb_report_text(const struct tb_job *job, FILE *out)
 		"complete", "tester", "cycles", "empty");
 	print_table(job, out, print_cost);
 	fputc('\n', out);
-	for (uint32_t d = 0; d < job->ndev; d++) {
-		print_driver(out, &job->devs[d]);
-		print_errors(out, &job->devs[d]);
+	for (uint32_t d = 0; d < job->ntask; d++) {
+		print_driver(out, job->tasks[d].dev);
+		print_errors(out, &job->tasks[d]);
 	}
-	if (job->opts->verify)
+	if (job->opts.verify)
 		print_verify(job, out);
 	if (!tb_sum_balances(s))
 		fprintf(out, "lost: %" PRIu64 " I/Os were submitted, %" PRIu64 " came back\n",

@@ -69,11 +69,11 @@ add_sum(json *o, const struct tb_job *job, const struct tb_sum *s)
 	struct tb_figures f;
 	json *errs;
 
-	tb_figures(&f, s, job->opts->bs, job->hz);
+	tb_figures(&f, s, job->opts.bs, job->run->hz);
 	add_double(o, "seconds", f.seconds);
-	if (job->opts->reads)
+	if (job->opts.reads)
 		add_side(o, "read", &f.side[TB_READ]);
-	if (job->opts->writes)
+	if (job->opts.writes)
 		add_side(o, "write", &f.side[TB_WRITE]);
 	if (f.side[TB_BACK].ios != 0) {
 		add_side(o, "readback", &f.side[TB_BACK]);
@@ -108,10 +108,11 @@ queue_object(const struct tb_job *job, const struct tb_queue *q)
 }
 
 static json *
-dev_object(const struct tb_job *job, const struct tb_dev *d)
+dev_object(const struct tb_job *job, const struct tb_task *t)
 {
+	const struct tb_dev *d = t->dev;
 	json *o = json_object_new_object(), *queues = json_object_new_array(), *drv;
-	struct tb_sum *all = tb_sum_dev(d);
+	struct tb_sum *all = tb_sum_task(t);
 
 	add_str(o, "name", d->info.name);
 	add_str(o, "string", d->str);
@@ -128,8 +129,8 @@ dev_object(const struct tb_job *job, const struct tb_dev *d)
 	add_u64(drv, "bounced", d->stats.bounced);
 	add_u64(drv, "retried", d->stats.retried);
 	add_u64(drv, "bad_device", d->stats.bad_device);
-	for (uint16_t i = 0; i < d->nq; i++)
-		json_object_array_add(queues, queue_object(job, &d->queues[i]));
+	for (uint16_t i = 0; i < t->nq; i++)
+		json_object_array_add(queues, queue_object(job, &t->queues[i]));
 	json_object_object_add(o, "queues", queues);
 	return o;
 }
@@ -180,7 +181,7 @@ add_verify(json *root, const struct tb_job *job)
 	if (m->blocks == 0)
 		return;
 	first = add_object(v, "first_mismatch");
-	add_str(first, "device", job->devs[m->want.dev].info.name);
+	add_str(first, "device", tb_job_dev_name(job, m->want.dev));
 	add_u64(first, "block", m->want.lba);
 	add_str(first, "verdict", tb_verdict_text(m->verdict));
 	add_tag(first, "expected", &m->want);
@@ -197,15 +198,15 @@ tb_report_json(const struct tb_job *job, FILE *out, int exit_code)
 	add_str(root, "program", "plx-testblk");
 	add_str(root, "version", TB_VERSION);
 	add_u64(root, "format", 1);
-	add_options(root, job->opts);
+	add_options(root, &job->opts);
 	add_bool(root, "interrupted", tb_interrupted != 0);
 	add_u64(root, "exit_code", (uint64_t)exit_code);
-	add_double(root, "tsc_hz", job->hz);
-	for (uint32_t d = 0; d < job->ndev; d++)
-		json_object_array_add(devs, dev_object(job, &job->devs[d]));
+	add_double(root, "tsc_hz", job->run->hz);
+	for (uint32_t d = 0; d < job->ntask; d++)
+		json_object_array_add(devs, dev_object(job, &job->tasks[d]));
 	json_object_object_add(root, "devices", devs);
 	add_sum(add_object(root, "total"), job, job->total);
-	if (job->opts->verify)
+	if (job->opts.verify)
 		add_verify(root, job);
 	rc = fprintf(out, "%s\n",
 		json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |

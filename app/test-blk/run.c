@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The run itself: a reactor on each worker's lcore; the main one drives the control plane too. */
+/*
+ * A run: devices are opened, started and stopped again, queues turn on the reactors of their
+ * lcores. The main lcore's reactor drives the control plane too, and outlasts the others.
+ */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,53 +13,128 @@
 #include <rte_lcore.h>
 
 #include "plx_ctrl.h"
+#include "plx_mem.h"
 #include "testblk.h"
 
 #define CTRL_US 50
 #define WATCH_US 1000
 #define LIVE_US 1000000
 
-/* Sockets, admin queues and deadlines of devices. */
 static int
-poll_ctrl(void *arg)
+failed(const struct tb_dev *d, const char *what, int rc)
 {
-	(void)arg;
-	return plx_ctrl_poll();
+	tb_say("%s: %s: %s", d->info.name, what, rc == -EROFS ? "it is read-only" : strerror(-rc));
+	return TB_FAIL;
 }
 
+/* ---- devices ---- */
+
+static int
+open_devs(struct tb_session *s)
+{
+	for (struct tb_dev *d = s->devs; d != NULL; d = d->next) {
+		int rc;
+
+		if (d->nq == 0)
+			continue;
+		rc = plx_blk_open(d->info.name, d->writable ? PLX_BLK_O_WRITE : 0, &d->blk);
+		if (rc != 0) {
+			d->blk = NULL;
+			return failed(d, "can't be opened", rc);
+		}
+		plx_blk_info_get(d->blk, &d->info);
+		plx_blk_stats_get(d->blk, UINT16_MAX, &d->stats);
+	}
+	return TB_OK;
+}
+
+/* Close the devices; their queues keep their figures. */
+static int
+close_devs(struct tb_session *s)
+{
+	int rc = TB_OK, err;
+
+	for (struct tb_dev *d = s->devs; d != NULL; d = d->next) {
+		if (d->blk != NULL && (err = plx_blk_close(d->blk)) != 0 && err != -ENODEV)
+			rc = failed(d, "closing", err);
+		d->blk = NULL;
+		d->nq = 0;
+		d->writable = false;
+	}
+	return rc;
+}
+
+static int
+set_up_task(struct tb_task *t)
+{
+	for (uint16_t i = 0; i < t->nq; i++) {
+		const struct tb_queue *q = &t->queues[i];
+		struct plx_blkq_conf conf = {.depth = q->qd,
+			.socket = (int16_t)rte_lcore_to_socket_id(q->worker->lcore)};
+		int rc = plx_blkq_setup(t->dev->blk, (uint16_t)(t->first_qid + i), &conf);
+
+		if (rc != 0)
+			return failed(t->dev, "can't set up a queue", rc);
+	}
+	return TB_OK;
+}
+
+static int
+configure(struct tb_run *run)
+{
+	int rc = TB_OK;
+
+	for (struct tb_dev *d = run->session->devs; d != NULL; d = d->next)
+		if (d->nq != 0 && (rc = plx_blk_configure(d->blk, d->nq)) != 0)
+			return failed(d, "can't configure its queues", rc);
+	for (uint32_t j = 0; j < run->njob; j++)
+		for (uint32_t i = 0; rc == TB_OK && i < run->jobs[j].ntask; i++)
+			rc = set_up_task(&run->jobs[j].tasks[i]);
+	return rc;
+}
+
+static int
+start_devs(struct tb_session *s)
+{
+	int rc;
+
+	for (struct tb_dev *d = s->devs; d != NULL; d = d->next)
+		if (d->nq != 0 && (rc = plx_blk_start(d->blk)) != 0)
+			return failed(d, "can't start", rc);
+	return TB_OK;
+}
+
+/* Devices map what was allocated after they were attached. */
 static void
-show_event(const struct tb_dev *d, const struct plx_blk_event *ev)
+sync_memory(void)
 {
-	static const char *const text[] = {
-		[PLX_BLK_EVENT_REMOVED] = "was removed",
-		[PLX_BLK_EVENT_RESIZED] = "changed its size",
-		[PLX_BLK_EVENT_RESET] = "was reset and goes on",
-		[PLX_BLK_EVENT_NS_CHANGED] = "changed its namespaces",
-		[PLX_BLK_EVENT_RECONNECTING] = "lost its peer and waits for it",
-		[PLX_BLK_EVENT_HEALTH] = "reports a health warning",
-	};
+	int rc;
 
-	if ((unsigned int)ev->type < RTE_DIM(text) && text[ev->type] != NULL)
-		tb_say("%s %s", d->info.name, text[ev->type]);
+	while ((rc = plx_mem_sync()) == -EINPROGRESS)
+		plx_ctrl_poll();
+	if (rc != 0) /* not fatal: such memory is bounced, and the report shows it */
+		tb_say("a device can't reach all of the buffers directly: %s", strerror(-rc));
 }
 
-/* End when all workers did; tell of what happened to devices meanwhile. */
-static int
-watch(void *arg)
-{
-	struct tb_worker *w = arg;
-	struct tb_job *job = w->job;
-	struct plx_blk_event ev;
-	uint32_t active = 0;
+/* ---- queues on reactors ---- */
 
-	for (uint32_t d = 0; d < job->ndev; d++)
-		while (plx_blk_event_get(job->devs[d].blk, &ev) == 1)
-			show_event(&job->devs[d], &ev);
-	for (uint32_t i = 0; i < job->nworkers; i++)
-		active += __atomic_load_n(&job->workers[i].active, __ATOMIC_ACQUIRE);
-	if (active == 0)
-		plx_reactor_stop(w->reactor);
-	return 0;
+static int
+add_pollers(struct tb_task *t)
+{
+	for (uint16_t i = 0; i < t->nq; i++) {
+		struct tb_queue *q = &t->queues[i];
+
+		q->bq = plx_blk_queue_get(t->dev->blk, (uint16_t)(t->first_qid + i));
+		tb_queue_init(q);
+		q->poller =
+			plx_poller_add(q->worker->reactor, t->dev->info.name, tb_queue_poll, q, 0);
+		if (q->poller == NULL) {
+			tb_say("out of memory");
+			return TB_FAIL;
+		}
+		q->worker->active++;
+	}
+	return TB_OK;
 }
 
 static int
@@ -66,59 +146,194 @@ run_worker(void *arg)
 }
 
 static int
-run_main(struct tb_worker *w)
+launch(struct tb_run *run)
 {
-	struct tb_live *live = isatty(STDERR_FILENO) ? tb_live_create(w->job) : NULL;
+	struct tb_session *s = run->session;
 	int rc = TB_OK;
 
-	if (plx_poller_add(w->reactor, "control", poll_ctrl, NULL, CTRL_US) == NULL ||
-		plx_poller_add(w->reactor, "watch", watch, w, WATCH_US) == NULL ||
-		(live != NULL &&
-			plx_poller_add(w->reactor, "live", tb_live_poll, live, LIVE_US) == NULL)) {
-		tb_say("out of memory");
-		tb_interrupted = 1; /* the others are running */
-		rc = TB_FAIL;
-	} else {
-		plx_reactor_run(w->reactor);
+	for (uint32_t i = 0; i < s->nworker; i++)
+		s->workers[i].active = 0;
+	for (uint32_t j = 0; j < run->njob; j++)
+		for (uint32_t i = 0; rc == TB_OK && i < run->jobs[j].ntask; i++)
+			rc = add_pollers(&run->jobs[j].tasks[i]);
+	for (uint32_t i = 0; rc == TB_OK && i < s->nworker; i++) {
+		struct tb_worker *w = &s->workers[i];
+
+		w->launched = !w->main && w->active != 0;
+		if (w->launched)
+			rte_eal_remote_launch(run_worker, w, w->lcore);
 	}
-	tb_live_destroy(live);
 	return rc;
 }
 
-/* Stop a device and take back what it never finished. */
+int
+tb_run_start(struct tb_session *s, const struct tb_opts *opts, uint32_t n)
+{
+	struct tb_run *run = calloc(1, sizeof(*run));
+	int rc = TB_OK;
+
+	if (run == NULL || (run->jobs = calloc(n, sizeof(*run->jobs))) == NULL) {
+		free(run);
+		tb_say("out of memory");
+		return TB_FAIL;
+	}
+	run->session = s;
+	run->hz = s->hz;
+	for (; rc == TB_OK && run->njob < n; run->njob++) {
+		run->jobs[run->njob] = (struct tb_job){.opts = opts[run->njob], .run = run};
+		rc = tb_job_plan(&run->jobs[run->njob]);
+	}
+	if (rc == TB_OK)
+		rc = open_devs(s);
+	for (uint32_t j = 0; rc == TB_OK && j < n; j++)
+		rc = tb_job_queues(&run->jobs[j]);
+	if (rc == TB_OK)
+		sync_memory();
+	if (rc == TB_OK)
+		rc = configure(run);
+	if (rc == TB_OK)
+		rc = start_devs(s);
+	if (rc == TB_OK)
+		rc = launch(run);
+	if (rc != TB_OK) {
+		close_devs(s);
+		tb_run_free(run);
+		return rc;
+	}
+	s->run = run;
+	return TB_OK;
+}
+
+bool
+tb_run_over(const struct tb_run *run)
+{
+	const struct tb_session *s = run->session;
+
+	for (uint32_t i = 0; i < s->nworker; i++)
+		if (__atomic_load_n(&s->workers[i].active, __ATOMIC_ACQUIRE) != 0)
+			return false;
+	return true;
+}
+
+/* ---- the main lcore ---- */
+
+struct drive {
+	struct tb_session *s;
+	struct plx_reactor *reactor;
+	int (*wake)(void *arg);
+	void *arg;
+};
+
+/* Sockets, admin queues and deadlines of devices. */
+static int
+poll_ctrl(void *arg)
+{
+	(void)arg;
+	return plx_ctrl_poll();
+}
+
+static int
+watch(void *arg)
+{
+	struct drive *d = arg;
+
+	tb_session_events(d->s);
+	if ((d->s->run != NULL && tb_run_over(d->s->run)) ||
+		(d->wake != NULL && d->wake(d->arg) != 0))
+		plx_reactor_stop(d->reactor);
+	return 0;
+}
+
+void
+tb_run_drive(struct tb_session *s, int (*wake)(void *arg), void *arg)
+{
+	struct drive d = {s, s->workers[s->nworker - 1].reactor, wake, arg};
+	struct tb_live *live =
+		s->run != NULL && isatty(STDERR_FILENO) ? tb_live_create(s->run) : NULL;
+	struct plx_poller *pollers[3] = {
+		plx_poller_add(d.reactor, "control", poll_ctrl, NULL, CTRL_US),
+		plx_poller_add(d.reactor, "watch", watch, &d, WATCH_US),
+		live == NULL ? NULL
+			     : plx_poller_add(d.reactor, "live", tb_live_poll, live, LIVE_US)};
+
+	if (pollers[0] != NULL && pollers[1] != NULL) {
+		plx_reactor_run(d.reactor);
+	} else {
+		tb_say("out of memory");
+		tb_interrupted = 1; /* the others are running */
+	}
+	for (unsigned int i = 0; i < RTE_DIM(pollers); i++)
+		plx_poller_del(pollers[i]);
+	tb_live_destroy(live);
+}
+
+/* ---- the end ---- */
+
+/* What a device never finished is taken back. */
 static int
 stop_dev(struct tb_dev *d)
 {
 	int rc = plx_blk_stop(d->blk);
 
-	for (uint16_t i = 0; i < d->nq; i++)
-		tb_queue_collect(&d->queues[i]);
-	plx_blk_stats_get(d->blk, UINT16_MAX, &d->stats);
-	for (uint16_t i = 0; i < d->nq; i++)
-		if (d->queues[i].lost)
-			tb_say("%s: queue %u did not finish its I/Os", d->info.name, i);
-	if (rc == 0)
-		return TB_OK;
-	tb_say("%s: stopping: %s", d->info.name, strerror(-rc));
-	return TB_FAIL;
+	return rc == 0 ? TB_OK : failed(d, "stopping", rc);
+}
+
+static void
+collect(struct tb_task *t)
+{
+	for (uint16_t i = 0; i < t->nq; i++) {
+		tb_queue_collect(&t->queues[i]);
+		if (t->queues[i].lost)
+			tb_say("%s: queue %u did not finish its I/Os", t->dev->info.name, i);
+	}
+}
+
+/* Counters of the device since the run began. */
+static void
+count(struct tb_dev *d)
+{
+	struct plx_blk_stats now;
+	const uint64_t *from = (const uint64_t *)&now;
+	uint64_t *to = (uint64_t *)&d->stats;
+
+	plx_blk_stats_get(d->blk, UINT16_MAX, &now);
+	for (size_t i = 0; i < sizeof(now) / sizeof(*from); i++)
+		to[i] = from[i] - to[i];
 }
 
 int
-tb_job_run(struct tb_job *job)
+tb_run_end(struct tb_run *run)
 {
-	struct tb_worker *main_worker = &job->workers[job->nworkers - 1];
+	struct tb_session *s = run->session;
 	int rc = TB_OK;
 
-	for (uint32_t i = 0; i < job->nworkers; i++)
-		if (!job->workers[i].main && job->workers[i].nq != 0)
-			rte_eal_remote_launch(run_worker, &job->workers[i], job->workers[i].lcore);
-	rc = run_main(main_worker);
-	for (uint32_t i = 0; i < job->nworkers; i++)
-		if (!job->workers[i].main)
-			rte_eal_wait_lcore(job->workers[i].lcore);
-	for (uint32_t d = 0; d < job->ndev; d++)
-		if (stop_dev(&job->devs[d]) != TB_OK)
+	for (uint32_t i = 0; i < s->nworker; i++)
+		if (s->workers[i].launched)
+			rte_eal_wait_lcore(s->workers[i].lcore);
+	for (struct tb_dev *d = s->devs; d != NULL; d = d->next)
+		if (d->blk != NULL && stop_dev(d) != TB_OK)
 			rc = TB_FAIL;
-	job->total = tb_sum_job(job);
-	return job->total == NULL ? TB_FAIL : rc;
+	for (uint32_t j = 0; j < run->njob; j++) {
+		for (uint32_t i = 0; i < run->jobs[j].ntask; i++)
+			collect(&run->jobs[j].tasks[i]);
+		run->jobs[j].total = tb_sum_job(&run->jobs[j]);
+		if (run->jobs[j].total == NULL)
+			rc = TB_FAIL;
+	}
+	for (struct tb_dev *d = s->devs; d != NULL; d = d->next)
+		if (d->blk != NULL)
+			count(d);
+	if (close_devs(s) != TB_OK)
+		rc = TB_FAIL;
+	s->run = NULL;
+	return rc;
+}
+
+void
+tb_run_free(struct tb_run *run)
+{
+	for (uint32_t j = 0; j < run->njob; j++)
+		tb_job_free(&run->jobs[j]);
+	free(run->jobs);
+	free(run);
 }

@@ -53,12 +53,12 @@ tb_sum_merge(struct tb_sum *dst, const struct tb_sum *src)
 }
 
 struct tb_sum *
-tb_sum_dev(const struct tb_dev *dev)
+tb_sum_task(const struct tb_task *task)
 {
 	struct tb_sum *s = tb_sum_alloc();
 
-	for (uint16_t i = 0; s != NULL && i < dev->nq; i++)
-		tb_sum_merge(s, dev->queues[i].sum);
+	for (uint16_t i = 0; s != NULL && i < task->nq; i++)
+		tb_sum_merge(s, task->queues[i].sum);
 	return s;
 }
 
@@ -67,9 +67,9 @@ tb_sum_job(const struct tb_job *job)
 {
 	struct tb_sum *s = tb_sum_alloc();
 
-	for (uint32_t d = 0; s != NULL && d < job->ndev; d++)
-		for (uint16_t i = 0; i < job->devs[d].nq; i++)
-			tb_sum_merge(s, job->devs[d].queues[i].sum);
+	for (uint32_t d = 0; s != NULL && d < job->ntask; d++)
+		for (uint16_t i = 0; i < job->tasks[d].nq; i++)
+			tb_sum_merge(s, job->tasks[d].queues[i].sum);
 	return s;
 }
 
@@ -92,9 +92,9 @@ tb_sum_balances(const struct tb_sum *s)
 bool
 tb_verified_all(const struct tb_job *job)
 {
-	for (uint32_t d = 0; d < job->ndev; d++)
-		for (uint16_t i = 0; i < job->devs[d].nq; i++) {
-			const struct tb_queue *q = &job->devs[d].queues[i];
+	for (uint32_t d = 0; d < job->ntask; d++)
+		for (uint16_t i = 0; i < job->tasks[d].nq; i++) {
+			const struct tb_queue *q = &job->tasks[d].queues[i];
 
 			if (q->gen != NULL && q->back_pos != q->walk.units)
 				return false;
@@ -105,9 +105,9 @@ tb_verified_all(const struct tb_job *job)
 static bool
 lost_any(const struct tb_job *job)
 {
-	for (uint32_t d = 0; d < job->ndev; d++)
-		for (uint16_t i = 0; i < job->devs[d].nq; i++)
-			if (job->devs[d].queues[i].lost)
+	for (uint32_t d = 0; d < job->ntask; d++)
+		for (uint16_t i = 0; i < job->tasks[d].nq; i++)
+			if (job->tasks[d].queues[i].lost)
 				return true;
 	return false;
 }
@@ -166,6 +166,15 @@ tb_figures(struct tb_figures *f, const struct tb_sum *s, uint32_t bs, double hz)
 	f->self_ns = per((double)(c->t_work - c->t_submit) * ns, ios);
 	f->cycles = per((double)(c->t_poll + c->t_work), ios);
 	f->empty_share = per((double)c->empty_polls, (double)c->polls);
+}
+
+const char *
+tb_job_dev_name(const struct tb_job *job, uint32_t index)
+{
+	for (uint32_t i = 0; i < job->ntask; i++)
+		if (job->tasks[i].dev->index == index)
+			return job->tasks[i].dev->info.name;
+	return "";
 }
 
 const char *

@@ -3,8 +3,8 @@
 #define TESTBLK_H
 /**
  * @file
- * plx-testblk inside. opts.c reads the command line, job.c attaches the devices, plan.c spreads
- * their queues over lcores, run.c runs the reactors; worker.c is the loop that moves data, with
+ * plx-testblk inside. opts.c reads the command line, session.c has lcores and attached devices,
+ * plan.c makes queues of jobs, run.c sees a run through; worker.c is the loop that moves data, with
  * walk.h (where to), verify.c and hist.c; sum.c adds up, report.c, report_json.c and live.c tell.
  */
 #include <signal.h>
@@ -104,57 +104,106 @@ struct tb_queue {
 
 	struct tb_worker *worker;
 	struct plx_poller *poller;
-	struct tb_dev *dev;
-	uint16_t qid;
+	struct tb_task *task;
+	uint16_t qid; /**< of the task; of the device: + task->first_qid */
 	struct tb_sum *sum;
 } __rte_cache_aligned;
 
-/** A block device under test. */
+/** An attached block device. */
 struct tb_dev {
-	const char *str; /**< its device string */
-	struct plx_blk *blk;
+	struct tb_dev *next;
+	char *str; /**< its device string */
+	struct plx_dev *attachment;
+	struct plx_blk *blk; /**< while a run has it open */
 	struct plx_blk_info info;
-	bool started;
+	uint32_t index; /**< in order of attachment: in the tags of its blocks */
+	bool writable, removed;
+	uint16_t nq;                /**< queues that the run has on it */
+	struct plx_blk_stats stats; /**< of the run; before its end, when it began */
+};
+
+/** What a job does on one device. */
+struct tb_task {
+	struct tb_job *job;
+	struct tb_dev *dev;
 	uint64_t first, nblocks; /**< the range that is worked on */
 	struct tb_queue *queues;
-	uint16_t nq;
-	struct plx_blk_stats stats;
+	uint16_t nq, first_qid;
+};
+
+/** Work of one kind on one or several devices. */
+struct tb_job {
+	struct tb_opts opts;
+	struct tb_run *run;
+	struct tb_task *tasks;
+	uint32_t ntask;
+	struct tb_sum *total; /**< when the run has ended */
 };
 
 /** An lcore with a reactor. */
 struct tb_worker {
 	unsigned int lcore;
 	bool main; /**< also drives the control plane, and outlasts the others */
+	bool launched;
 	struct plx_reactor *reactor;
-	struct tb_job *job;
-	uint32_t nq;     /**< queues here */
-	uint32_t active; /**< of these, not done yet; read by the main lcore */
+	uint32_t active; /**< queues here that are not done yet; read by the main lcore */
 };
 
-struct tb_job {
-	const struct tb_opts *opts;
-	struct tb_dev *devs;
-	uint32_t ndev;
-	struct tb_worker *workers; /**< the main lcore's is the last */
-	uint32_t nworkers;
-	uint32_t nspread;     /**< of these, from the first, queues run on */
+/** Jobs that run together, from start to report. */
+struct tb_run {
+	struct tb_session *session;
+	struct tb_job *jobs;
+	uint32_t njob;
+	uint32_t next_worker; /**< where the next queue goes */
 	double hz;            /**< TSC */
-	struct tb_sum *total; /**< when the run has ended */
+};
+
+/** Devices and lcores, for one run or many. */
+struct tb_session {
+	struct tb_dev *devs;
+	uint32_t attached;         /**< so far: the index of the next */
+	struct tb_worker *workers; /**< the main lcore's is the last */
+	uint32_t nworker;
+	struct tb_run *run; /**< the one under way, or NULL */
+	double hz;
+	bool quit;
 };
 
 /** Signals that asked to end; the workers look at it. */
 extern volatile sig_atomic_t tb_interrupted;
 
 /* Each returns an enum tb_exit, and prints one line when that isn't TB_OK. */
-/** job.c: attach and open the devices, check that they can do what is asked. */
-int tb_job_open(struct tb_job *job);
-/** job.c: close, detach and free; also after a failure of the others. */
-int tb_job_close(struct tb_job *job);
-/** plan.c: spread queues over lcores, start the devices. */
+/* session.c */
+/** A reactor for each lcore of EAL. */
+int tb_session_init(struct tb_session *s);
+/** Detach everything and free. */
+int tb_session_fini(struct tb_session *s);
+/** Attach a device, or a controller with its namespaces. */
+int tb_session_attach(struct tb_session *s, const char *str);
+/** Detach what an attachment of this name, or a device of it, belongs to. */
+int tb_session_detach(struct tb_session *s, const char *name);
+/** @return the device of that name, or NULL */
+struct tb_dev *tb_session_dev(const struct tb_session *s, const char *name);
+/** Tell of what happened to devices. */
+void tb_session_events(struct tb_session *s);
+
+/* plan.c */
+/** Give the job its tasks: one on each device, which are checked for what is asked. */
 int tb_job_plan(struct tb_job *job);
-void tb_plan_free(struct tb_dev *d);
-/** run.c: run the reactors until all is done, then stop the devices. */
-int tb_job_run(struct tb_job *job);
+/** Its queues, dealt out over lcores, with their memory. The devices are open. */
+int tb_job_queues(struct tb_job *job);
+void tb_job_free(struct tb_job *job);
+
+/* run.c */
+/** Begin a run of n jobs on all that is attached; nothing is left behind when that fails. */
+int tb_run_start(struct tb_session *s, const struct tb_opts *opts, uint32_t n);
+/** Drive the session on the main lcore until its run has ended, or wake() is true. */
+void tb_run_drive(struct tb_session *s, int (*wake)(void *arg), void *arg);
+/** @return whether all queues of the run are done */
+bool tb_run_over(const struct tb_run *run);
+/** Stop the devices of a run that is over and add up; then reports can be made. */
+int tb_run_end(struct tb_run *run);
+void tb_run_free(struct tb_run *run);
 /** @return TB_FAIL when an I/O or the verification failed, or the account doesn't balance */
 int tb_job_verdict(const struct tb_job *job);
 
@@ -169,8 +218,8 @@ void tb_queue_collect(struct tb_queue *q);
 /** @return an empty one, or NULL after one line */
 struct tb_sum *tb_sum_alloc(void);
 void tb_sum_merge(struct tb_sum *dst, const struct tb_sum *src);
-/** @return the sum of a device's, or of all queues, for free(); NULL after one line */
-struct tb_sum *tb_sum_dev(const struct tb_dev *dev);
+/** @return the sum of a task's, or of all queues, for free(); NULL after one line */
+struct tb_sum *tb_sum_task(const struct tb_task *task);
 struct tb_sum *tb_sum_job(const struct tb_job *job);
 /** @return whether everything that was accepted came back, once */
 bool tb_sum_balances(const struct tb_sum *s);
@@ -178,7 +227,7 @@ bool tb_sum_balances(const struct tb_sum *s);
 bool tb_verified_all(const struct tb_job *job);
 
 /* live.c: the line of each second on a terminal */
-struct tb_live *tb_live_create(const struct tb_job *job);
+struct tb_live *tb_live_create(const struct tb_run *run);
 int tb_live_poll(void *live);
 void tb_live_destroy(struct tb_live *live);
 
@@ -197,6 +246,8 @@ struct tb_figures {
 	double empty_share;                     /**< of polls */
 };
 void tb_figures(struct tb_figures *f, const struct tb_sum *s, uint32_t bs, double hz);
+/** @return the name of the device that a tag names by its index, "" for one that is gone */
+const char *tb_job_dev_name(const struct tb_job *job, uint32_t index);
 /** @return "EIO"; "other" for 0 */
 const char *tb_errno_name(unsigned int err);
 

@@ -389,7 +389,7 @@ slow_turn(struct tb_queue *q)
 		next_phase(q, now);
 	} else if (q->draining_since == 0) {
 		q->draining_since = now;
-	} else if ((double)(now - q->draining_since) > DRAIN_SECONDS * q->worker->job->hz) {
+	} else if ((double)(now - q->draining_since) > DRAIN_SECONDS * q->task->job->run->hz) {
 		q->lost = true; /* the device keeps them: plx_blk_stop() takes them back */
 		finish(q);
 	}

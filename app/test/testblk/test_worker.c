@@ -140,7 +140,8 @@ struct bench {
 	struct tb_queue q;
 	struct tb_worker worker;
 	struct tb_job job;
-	struct tb_dev dev;
+	struct tb_run run;
+	struct tb_task task;
 	struct plx_blk_req reqs[DEPTH], *idle[DEPTH], *pend[DEPTH], *burst[DEPTH];
 	uint32_t gen[BLOCKS];
 	_Alignas(64) uint8_t data[DEPTH][BS];
@@ -159,9 +160,10 @@ bench_new(enum fault fault, uint64_t at, uint32_t walk, bool mixed, bool verify)
 		.at = at,
 		.room = DEPTH - 3,
 		.rng = at};
-	b->job.hz = 1e8; /* a fraction of the real one: a drain gives up within a second */
-	b->worker = (struct tb_worker){
-		.reactor = plx_reactor_create("test"), .job = &b->job, .active = 1};
+	b->run.hz = 1e8; /* a fraction of the real one: a drain gives up within a second */
+	b->job.run = &b->run;
+	b->task.job = &b->job;
+	b->worker = (struct tb_worker){.reactor = plx_reactor_create("test"), .active = 1};
 	q = &b->q;
 	*q = (struct tb_queue){.bq = &b->fake.q,
 		.deadline = UINT64_MAX,
@@ -182,7 +184,7 @@ bench_new(enum fault fault, uint64_t at, uint32_t walk, bool mixed, bool verify)
 		.v = {.seed = 1, .block_size = BS},
 		.gen = verify ? b->gen : NULL,
 		.worker = &b->worker,
-		.dev = &b->dev,
+		.task = &b->task,
 		.sum = calloc(1, sizeof(*q->sum))};
 	tb_walk_init(&q->walk, walk, BLOCKS, 11);
 	tb_queue_init(q);

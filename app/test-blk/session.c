@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Lcores and attached devices: what outlasts a run. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_lcore.h>
+
+#include "plx_eal.h"
+#include "testblk.h"
+
+static int
+no_memory(void)
+{
+	tb_say("out of memory");
+	return TB_FAIL;
+}
+
+int
+tb_session_init(struct tb_session *s)
+{
+	unsigned int lcores[RTE_MAX_LCORE], n = plx_eal_lcores(lcores, RTE_MAX_LCORE);
+
+	*s = (struct tb_session){.hz = (double)rte_get_tsc_hz()};
+	s->workers = calloc(n, sizeof(*s->workers));
+	if (s->workers == NULL)
+		return no_memory();
+	for (; s->nworker < n; s->nworker++) {
+		struct tb_worker *w = &s->workers[s->nworker];
+
+		w->lcore = lcores[s->nworker];
+		w->main = w->lcore == rte_get_main_lcore();
+		w->reactor = plx_reactor_create(w->main ? "main" : "worker");
+		if (w->reactor == NULL)
+			return no_memory();
+	}
+	return TB_OK;
+}
+
+/* ---- devices ---- */
+
+static int
+add_dev(struct tb_session *s, const char *str, struct plx_dev *attachment, struct plx_blk *blk)
+{
+	struct tb_dev *d = calloc(1, sizeof(*d)), **at;
+
+	if (d == NULL)
+		return no_memory();
+	d->str = strdup(str);
+	if (d->str == NULL) {
+		free(d);
+		return no_memory();
+	}
+	d->attachment = attachment;
+	d->index = s->attached++;
+	plx_blk_info_get(blk, &d->info);
+	for (at = &s->devs; *at != NULL; at = &(*at)->next)
+		;
+	*at = d;
+	return TB_OK;
+}
+
+static void
+drop_devs(struct tb_session *s, const struct plx_dev *attachment)
+{
+	struct tb_dev **at = &s->devs, *d;
+
+	while ((d = *at) != NULL) {
+		if (attachment != NULL && d->attachment != attachment) {
+			at = &d->next;
+			continue;
+		}
+		*at = d->next;
+		free(d->str);
+		free(d);
+	}
+}
+
+/* The device of an attachment, or the namespaces of a controller: "nvme0/n1". */
+static bool
+belongs_to(const struct plx_blk *blk, const char *name)
+{
+	struct plx_blk_info info;
+	size_t len = strlen(name);
+
+	plx_blk_info_get(blk, &info);
+	return strncmp(info.name, name, len) == 0 &&
+	       (info.name[len] == '\0' || info.name[len] == '/');
+}
+
+int
+tb_session_attach(struct tb_session *s, const char *str)
+{
+	uint32_t before = s->attached;
+	struct plx_dev *dev;
+	int rc = plx_attach(str, &dev);
+
+	if (rc != 0) {
+		/* the library has told the cause */
+		return rc == -EINVAL || rc == -ENOENT || rc == -EEXIST ? TB_USAGE : TB_FAIL;
+	}
+	rc = TB_OK;
+	for (struct plx_blk *b = plx_blk_next(NULL); rc == TB_OK && b != NULL; b = plx_blk_next(b))
+		if (belongs_to(b, plx_dev_name(dev)))
+			rc = add_dev(s, str, dev, b);
+	if (rc == TB_OK && s->attached == before) {
+		tb_say("%s: there is no block device, or no active namespace, behind it", str);
+		rc = TB_FAIL;
+	}
+	if (rc != TB_OK) {
+		drop_devs(s, dev);
+		plx_detach(dev);
+	}
+	return rc;
+}
+
+struct tb_dev *
+tb_session_dev(const struct tb_session *s, const char *name)
+{
+	struct tb_dev *d;
+
+	for (d = s->devs; d != NULL && strcmp(d->info.name, name) != 0; d = d->next)
+		;
+	return d;
+}
+
+int
+tb_session_detach(struct tb_session *s, const char *name)
+{
+	struct tb_dev *d = tb_session_dev(s, name);
+	struct plx_dev *dev = d != NULL ? d->attachment : plx_dev_find(name);
+	int rc;
+
+	if (dev == NULL) {
+		tb_say("'%s' is not attached", name);
+		return TB_USAGE;
+	}
+	rc = plx_detach(dev);
+	if (rc == -EBUSY) /* logged; it stays */
+		return TB_FAIL;
+	drop_devs(s, dev);
+	if (rc == 0 || rc == -ENODEV)
+		return TB_OK;
+	tb_say("%s: detaching: %s", name, strerror(-rc));
+	return TB_FAIL;
+}
+
+static void
+tell_event(struct tb_dev *d, const struct plx_blk_event *ev)
+{
+	static const char *const text[] = {
+		[PLX_BLK_EVENT_REMOVED] = "was removed",
+		[PLX_BLK_EVENT_RESIZED] = "changed its size",
+		[PLX_BLK_EVENT_RESET] = "was reset and goes on",
+		[PLX_BLK_EVENT_NS_CHANGED] = "changed its namespaces",
+		[PLX_BLK_EVENT_RECONNECTING] = "lost its peer and waits for it",
+		[PLX_BLK_EVENT_HEALTH] = "reports a health warning",
+	};
+
+	if (ev->type == PLX_BLK_EVENT_REMOVED)
+		d->removed = true;
+	if ((unsigned int)ev->type < RTE_DIM(text) && text[ev->type] != NULL)
+		tb_say("%s %s", d->info.name, text[ev->type]);
+}
+
+void
+tb_session_events(struct tb_session *s)
+{
+	struct plx_blk_event ev;
+
+	for (struct tb_dev *d = s->devs; d != NULL; d = d->next)
+		while (d->blk != NULL && plx_blk_event_get(d->blk, &ev) == 1)
+			tell_event(d, &ev);
+}
+
+int
+tb_session_fini(struct tb_session *s)
+{
+	/* a device that was removed says so when it is detached; the I/Os have told already */
+	int rc = plx_detach_all() == 0 ? TB_OK : TB_FAIL;
+
+	drop_devs(s, NULL);
+	for (uint32_t i = 0; i < s->nworker; i++)
+		plx_reactor_destroy(s->workers[i].reactor);
+	free(s->workers);
+	return rc;
+}

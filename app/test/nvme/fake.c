@@ -29,7 +29,11 @@ void *
 fake_at(void *fake, uint64_t iova, uint64_t len)
 {
 	struct fake *f = fake;
+	/* in the buffer, of 4 KiB units */
+	uint64_t at = iova - (f->cmbmsc & ~4095ull), size = (f->cmbsz >> 12) * 4096ull;
 
+	if ((f->cmbmsc & 2) != 0 && at < size && len <= size - at)
+		return (uint8_t *)plx_vfu_bar_mem(f->vfu, 2) + (f->cmbloc >> 12) * 4096ull + at;
 	return plx_vfu_dma_ptr(f->vfu, &f->cache, iova, len, true);
 }
 
@@ -299,12 +303,19 @@ static int
 reg_read(void *arg, unsigned int region, uint64_t off, void *buf, uint32_t len)
 {
 	struct fake *f = arg;
-	uint8_t regs[0x40] = {0};
+	uint32_t refuse = f->cmb_refuse;
+	uint8_t regs[0x60] = {0};
 
 	memcpy(regs, &f->cap, 8);
 	memcpy(regs + 8, &f->vs, 4);
 	memcpy(regs + 0x14, &f->cc, 4);
 	memcpy(regs + 0x1c, &f->csts, 4);
+	if ((f->cmbmsc & 1) != 0) {
+		memcpy(regs + 0x38, &f->cmbloc, 4);
+		memcpy(regs + 0x3c, &f->cmbsz, 4);
+		memcpy(regs + 0x50, &f->cmbmsc, 8);
+		memcpy(regs + 0x58, &refuse, 4);
+	}
 	if (f->all_ones)
 		memset(regs, 0xff, sizeof(regs));
 	if (off + len > sizeof(regs))
@@ -331,6 +342,8 @@ reg_write(void *arg, unsigned int region, uint64_t off, const void *buf, uint32_
 		f->asq = v;
 	else if (off == 0x30)
 		f->acq = v;
+	else if (off == 0x50 && (f->cap & 1ull << 57) != 0)
+		f->cmbmsc = v;
 	else if (f->post && off >= DB && off < DB + sizeof(f->posted))
 		f->posted[(off - DB) / 4] = (uint32_t)v;
 	else
@@ -361,6 +374,7 @@ on_reset(void *arg, bool client_lost)
 
 	f->cache = (struct plx_vfu_dma){0};
 	f->cc = f->csts = 0;
+	f->cmbmsc = 0;
 	f->nr_flr++;
 	if (f->cured_by_flr)
 		f->never_ready = f->never_stops = false;
@@ -401,6 +415,7 @@ run(void *arg)
 		.device = 1,
 		.class_code = 0x010802,
 		.bars[0] = {.size = 0x2000, .map_off = DB, .map_size = f->post ? 0 : 0x1000},
+		.bars[2] = {.size = FAKE_CMB, .map_size = FAKE_CMB},
 		.msix_count = FAKE_VECTORS,
 		.msix_bar = 4,
 		.ops = &ops,

@@ -20,6 +20,7 @@
 #define FAKE_BLOCKS 8192u
 #define FAKE_BLOCK 512u
 #define FAKE_VECTORS 4
+#define FAKE_CMB 0x10000u
 
 /* What happens to an I/O command. */
 enum fake_fault {
@@ -52,7 +53,8 @@ struct fake {
 	struct nvme_id_ctrl id;
 	struct nvme_id_ns ns[FAKE_NS];
 	bool ns_there[FAKE_NS];
-	bool post; /* doorbells are not mapped */
+	bool post;              /* doorbells are not mapped */
+	uint32_t cmbloc, cmbsz; /* Controller Memory Buffer: BAR 2 has FAKE_CMB bytes */
 
 	/* misbehaviour */
 	bool all_ones, never_ready, no_shutdown, never_stops;
@@ -71,6 +73,8 @@ struct fake {
 	unsigned int nr_enabled, nr_io, nr_admin, nr_sgl, nr_events_read, nr_aborts, nr_flr;
 	unsigned int nr_aborts_out;  /* ignored */
 	unsigned int nr_lists, prio; /* of namespaces; of the last submission queue */
+	unsigned int nr_cmb;         /* submission queues in the buffer */
+	bool cmb_refuse;             /* its address */
 	bool was_shut_down;
 	uint16_t aer[16];
 	unsigned int nr_aer;
@@ -83,7 +87,7 @@ struct fake {
 	pthread_mutex_t mutex;
 	bool stop, started, failed;
 	uint32_t cc, csts, aqa;
-	uint64_t asq, acq, shadow, event;
+	uint64_t asq, acq, shadow, event, cmbmsc;
 	struct fake_queue q[FAKE_QUEUES];
 	uint32_t posted[2 * FAKE_QUEUES];
 	uint8_t *disk[FAKE_NS];

@@ -82,6 +82,7 @@ create(struct fake *f, const struct nvme_sqe *s, bool sq)
 	q->sq = true;
 	q->sq_size = size;
 	q->sq_iova = s->dptr[0];
+	f->nr_cmb += (f->cmbmsc & 2) != 0 && q->sq_iova - (f->cmbmsc & ~4095ull) < FAKE_CMB;
 	f->prio = s->cdw11 >> 1 & 3;
 	if (f->fails_again)
 		f->csts |= 2;

@@ -51,6 +51,67 @@ mad_event_index(void)
 	honest_with(",dbbuf=on");
 }
 
+/* Queues in the controller's memory: each in a place of its own, as far as there is room. */
+static void
+memory_buffer(void)
+{
+	unsigned int i;
+
+	begin();
+	f.cap |= 1ull << 57;
+	f.cmbloc = 2 | 1 << 12;
+	f.cmbsz = 1 | 6 << 12; /* 24 KiB from 4 KiB on */
+	attach(",cmb=1");
+	host_set_up(&h, "fk", 5, 120); /* 8 KiB each */
+	REQUIRE(plx_blk_start(h.blk) == 0);
+	CHECK_EQ(seen(&f.nr_cmb), 3);
+	for (i = 0; i < 5; i++) {
+		h.q = plx_blk_queue_get(h.blk, (uint16_t)i);
+		io();
+	}
+	CHECK_EQ(plx_blk_reset(h.blk), 0);
+	CHECK_EQ(seen(&f.nr_cmb), 6);
+	h.q = plx_blk_queue_get(h.blk, 0);
+	io();
+	CHECK_EQ(plx_blk_stop(h.blk), 0);
+	CHECK_EQ(plx_blkq_setup(h.blk, 1, &(struct plx_blkq_conf){.depth = 100}), 0);
+	CHECK_EQ(plx_blk_start(h.blk), 0);
+	CHECK_EQ(seen(&f.nr_cmb), 9);
+	io();
+	CHECK_EQ(host_close(&h), 0);
+	end();
+}
+
+/* Buffers that can't be: queues stay in host memory. */
+static void
+bad_memory_buffer(void)
+{
+	static const struct {
+		uint32_t loc, size;
+	} bad[] = {{2, 0}, {2, 1}, {2, 16 << 12}, {1, 1 | 16 << 12}, {6, 1 | 16 << 12},
+		{7, 1 | 16 << 12}, {0, 1 | 1 << 12}, {3, 1 | 16 << 12}, {2, 1 | 17u << 12},
+		{2 | 1 << 12, 1 | 16 << 12}, {2 | 0xfffffu << 12, 1 | 16 << 12},
+		{2, 1 | 0xfffffu << 12}, {2, 1 | 15 << 8 | 1 << 12},
+		{2 | 0xfffffu << 12, 1 | 6 << 8 | 0xfffffu << 12}};
+	unsigned int i;
+
+	for (i = 0; i <= RTE_DIM(bad) + 1; i++) {
+		begin();
+		f.cap |= 1ull << 57;
+		f.cmbloc = i < RTE_DIM(bad) ? bad[i].loc : 2;
+		f.cmbsz = i < RTE_DIM(bad) ? bad[i].size : 1 | 16 << 12;
+		f.cmb_refuse = i == RTE_DIM(bad);
+		if (i > RTE_DIM(bad))
+			f.cap &= ~(1ull << 57);
+		attach(",cmb=1");
+		host_open(&h, "fk");
+		CHECK_EQ(host_one(&h, PLX_OP_WRITE, 0, 1), 0);
+		CHECK_EQ(host_close(&h), 0);
+		CHECK_EQ(f.nr_cmb, 0);
+		end();
+	}
+}
+
 /* The smallest queues there are. */
 static void
 two_entries(void)
@@ -294,6 +355,8 @@ main(int argc, char **argv)
 	RUN(unmapped_doorbells);
 	RUN(doorbell_buffers);
 	RUN(mad_event_index);
+	RUN(memory_buffer);
+	RUN(bad_memory_buffer);
 	RUN(two_entries);
 	RUN(start_stop);
 	RUN(wrong_completions);

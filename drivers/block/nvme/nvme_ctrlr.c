@@ -187,6 +187,8 @@ nvme_ctrlr_bring_up(struct nvme_ctrlr *c)
 	if (c->up_rc == 0)
 		c->up_rc = same_caps(c);
 	NVME_OR_RETURN(&c->up, c->up_rc);
+	PLX_PT_CALL(&c->up, c->up_rc, nvme_cmb_enable(c), nvme_cmb_enable(c));
+	NVME_OR_RETURN(&c->up, c->up_rc);
 	PLX_PT_CALL(&c->up, c->up_rc, nvme_enable(c), nvme_enable(c));
 	NVME_OR_RETURN(&c->up, c->up_rc);
 	PLX_PT_CALL(&c->up, c->up_rc, nvme_admin_ident(c, NVME_IDENTIFY_CNS_CTRL, 0),

@@ -97,6 +97,8 @@ attach_step(struct nvme_ctrlr *c)
 	NVME_OR_RETURN(&c->pt, c->rc);
 	PLX_PT_CALL(&c->pt, c->rc, nvme_disable(c), nvme_disable(c));
 	NVME_OR_RETURN(&c->pt, c->rc);
+	PLX_PT_CALL(&c->pt, c->rc, nvme_cmb_find(c), nvme_cmb_find(c));
+	NVME_OR_RETURN(&c->pt, c->rc);
 	c->rc = nvme_admin_alloc(c);
 	NVME_OR_RETURN(&c->pt, c->rc);
 	PLX_PT_CALL(&c->pt, c->rc, plx_mem_domain_sync(c->vfio->domain),
@@ -127,7 +129,8 @@ parse_args(struct nvme_ctrlr *c)
 	if (plx_arg_u32(c->dev, "queues", 1, 511, 128, &queues) != 0 ||
 		plx_arg_u32(c->dev, "io_timeout", 0, 600000, 30000, &c->io_ms) != 0 ||
 		plx_arg_u32(c->dev, "admin_timeout", 1, 600000, ADMIN_MS, &c->admin_ms) != 0 ||
-		plx_arg_bool(c->dev, "sgl", true, &sgl) != 0)
+		plx_arg_bool(c->dev, "sgl", true, &sgl) != 0 ||
+		plx_arg_bool(c->dev, "cmb", false, &c->use_cmb) != 0)
 		return -EINVAL;
 	c->want_queues = (uint16_t)queues;
 	c->asked_queues = plx_arg_str(c->dev, "queues") != NULL;
@@ -269,7 +272,7 @@ nvme_poll(struct plx_dev *dev)
 }
 
 static const char *const nvme_keys[] = {
-	"queues", "io_timeout", "admin_timeout", "dbbuf", "sgl", "quirks", NULL};
+	"queues", "io_timeout", "admin_timeout", "dbbuf", "sgl", "cmb", "quirks", NULL};
 
 static const struct plx_pci_id nvme_ids[] = {
 	{PLX_PCI_ANY, PLX_PCI_ANY, 0x010802}, /* NVM Express I/O controller */
@@ -281,7 +284,7 @@ const struct plx_driver plx_nvme_driver = {
 	.name = "nvme",
 	.help = "pci:0000:01:00.0 or "
 		"vfio-user:/path/sock[,queues=128][,io_timeout=30000][,admin_timeout=30000]"
-		"[,dbbuf=auto|on|off][,sgl=1][,quirks=auto|none|LIST][,name=NAME]",
+		"[,dbbuf=auto|on|off][,sgl=1][,cmb=0][,quirks=auto|none|LIST][,name=NAME]",
 	.keys = nvme_keys,
 	.pci_ids = nvme_ids,
 	.attach = nvme_attach,

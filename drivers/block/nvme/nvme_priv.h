@@ -7,6 +7,7 @@
  *	nvme_qpair.c  the fast path: submit and poll of an I/O queue pair
  *	nvme_data.c   data pointers: PRP lists and SGLs
  *	nvme_queue.c  I/O queue pairs as objects: allocate, create, delete, cancel, replay
+ *	nvme_cmb.c    submission queues in the controller's memory
  *	nvme_admin.c  the admin queue and asynchronous events
  *	nvme_regs.c   registers: access, enable, disable
  *	nvme_ctrlr.c  the controller: identify, features, namespaces there are
@@ -109,7 +110,8 @@ struct nvme_qpair {
 	uint16_t cq_unrung, cq_lazy; /* entries consumed since the doorbell; ring from here on */
 	uint16_t cq_most;            /* of cq_lazy */
 	uint16_t depth;
-	bool stuck; /* a command is older than the time-out */
+	bool in_cmb; /* the submission queue is in the controller's memory: never read it */
+	bool stuck;  /* a command is older than the time-out */
 	const struct plx_mem_domain *dom;
 
 	/* data pointers */
@@ -124,6 +126,8 @@ struct nvme_qpair {
 	uint16_t max_sgls;                   /* descriptors a command */
 
 	/* control */
+	uint8_t *mem; /* all of its memory that the device reaches */
+	size_t cmb_used;
 	uint64_t sq_iova, cq_iova;
 	volatile uint32_t *sq_shadow, *sq_event, *cq_shadow, *cq_event;
 	uint16_t qid, sq_size;
@@ -279,8 +283,12 @@ struct nvme_ctrlr {
 	uint64_t shadow_iova;
 	uint16_t max_queues, max_entries;
 	uint16_t want_queues;
-	bool asked_queues; /* by the user */
-	uint32_t quirks;   /* enum nvme_quirk */
+	bool asked_queues;      /* by the user */
+	uint32_t quirks;        /* enum nvme_quirk */
+	bool use_cmb, cmb_lost; /* asked for; a queue in it was lost track of, until a reset */
+	uint8_t *cmb;           /* Controller Memory Buffer, NULL: none */
+	uint64_t cmb_len;
+	uint32_t cmb_loc, cmb_sz; /* registers */
 	enum nvme_dbbuf use_dbbuf;
 	bool no_sgl;
 
@@ -356,6 +364,11 @@ int nvme_ctrlr_scan(struct nvme_ctrlr *c);
 
 /* nvme_dev.c */
 void nvme_quarantine(struct nvme_ctrlr *c, void *mem);
+
+/* nvme_cmb.c */
+int nvme_cmb_find(struct nvme_ctrlr *c);
+int nvme_cmb_enable(struct nvme_ctrlr *c);
+bool nvme_cmb_get(struct nvme_qpair *q);
 
 /* nvme_quirks.c */
 int nvme_quirks_find(struct nvme_ctrlr *c);

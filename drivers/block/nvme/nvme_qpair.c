@@ -129,16 +129,33 @@ build(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
 	return map_data(q, t, sqe, req);
 }
 
+/* Two quadwords in one store. */
+typedef uint64_t u64x2 __attribute__((vector_size(16), may_alias));
+
+/* Into the controller's memory. */
+static void
+store(struct nvme_sqe *at, const struct nvme_sqe *sqe)
+{
+	volatile u64x2 *to = (volatile u64x2 *)at;
+	const u64x2 *from = (const u64x2 *)sqe;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(*sqe) / sizeof(*from); i++)
+		to[i] = from[i];
+}
+
 /* (Re)write the command of an armed tracker at the tail. */
 static int
 place(struct nvme_qpair *q, struct nvme_tracker *t)
 {
-	struct nvme_sqe *sqe = &q->sq[q->sq_tail];
+	struct nvme_sqe local, *at = &q->sq[q->sq_tail], *sqe = q->in_cmb ? &local : at;
 	int rc = build(q, t, sqe, t->req);
 
 	if (rc != 0)
 		return rc;
 	sqe->cid = rte_cpu_to_le_16(t->cid);
+	if (sqe != at)
+		store(at, sqe);
 	q->sq_tail = q->sq_tail == q->sq_last ? 0 : (uint16_t)(q->sq_tail + 1);
 	return 0;
 }
@@ -240,9 +257,6 @@ submit_other(struct nvme_qpair *q, struct plx_blk_req *req)
 	}
 	return plx_drvq_submit_slow(dq, req, rc);
 }
-
-/* Two quadwords in one store. */
-typedef uint64_t u64x2 __attribute__((vector_size(16), may_alias));
 
 /*
  * The loop: reads and writes of one segment in the arena that one or two PRPs cover. What it

@@ -97,6 +97,7 @@ alloc_dma(struct nvme_qpair *q, int socket)
 
 	if (mem == NULL)
 		return -ENOMEM;
+	q->mem = mem;
 	q->sq = (struct nvme_sqe *)mem;
 	q->cq = (struct nvme_cqe *)(mem + l.cq);
 	q->slots = mem + l.slots;
@@ -109,14 +110,17 @@ static int
 map_dma(struct nvme_qpair *q)
 {
 	struct layout l = layout(q);
-	uint64_t iova = plx_mem_iova(q->dom, q->sq, l.size);
+	uint64_t iova = plx_mem_iova(q->dom, q->mem, l.size);
 
 	if (iova == PLX_BAD_IOVA || (iova & (q->page_size - 1)) != 0) {
 		PLX_LOG(ERR, "nvme: %s: memory of queue %u can't be mapped for the device",
 			q->c->name, q->qid);
 		return -ENOMEM;
 	}
-	q->sq_iova = iova;
+	if (!nvme_cmb_get(q)) {
+		q->sq = (struct nvme_sqe *)q->mem;
+		q->sq_iova = iova;
+	}
 	q->cq_iova = iova + l.cq;
 	q->slots_iova = iova + l.slots;
 	q->pool_iova = iova + l.pool;
@@ -234,9 +238,10 @@ nvme_queue_free(struct nvme_qpair *q)
 	if (q->qid != 0 && !q->created) /* else it is in use until the controller's next reset */
 		qid_put(q->c, q->qid);
 	if (q->lost_memory || q->created)
-		nvme_quarantine(q->c, q->sq);
+		nvme_quarantine(q->c, q->mem);
 	else
-		plx_mem_free(q->sq);
+		plx_mem_free(q->mem);
+	q->c->cmb_lost |= q->in_cmb && q->created;
 	free(q->trk);
 	free(q->free);
 	free(q->pool_of);
@@ -307,7 +312,8 @@ delete_q(struct nvme_qpair *q, uint8_t opcode)
 static void
 rings_reset(struct nvme_qpair *q)
 {
-	memset(q->sq, 0, q->sq_size * sizeof(struct nvme_sqe));
+	if (!q->in_cmb)
+		memset(q->sq, 0, q->sq_size * sizeof(struct nvme_sqe));
 	memset(q->cq, 0, q->cq_size * sizeof(struct nvme_cqe));
 	q->sq_tail = q->sq_rung = 0;
 	q->cq_head = q->cq_unrung = 0;

@@ -59,7 +59,7 @@ struct plx_virtio_queue {
 	int kick_fd;       /**< an eventfd that rings, or -1 */
 };
 
-/** An open device. Read-only to users, but for priv. */
+/** An open device. Read-only to users, but for remembers. */
 struct plx_virtio_dev {
 	const struct plx_virtio_ops *ops;
 	struct plx_mem_domain *domain; /**< where its DMA goes */
@@ -77,11 +77,11 @@ struct plx_virtio_dev {
 	uint8_t status; /**< device status as last read by plx_virtio_status() */
 	int lost;       /**< 0, or why it can't be reached any more (-errno); atomic */
 	/** Lost, then reconnected: the device remembers what it had in flight (vhost-user's
-	 * INFLIGHT_SHMFD), and goes on with it when rings are started as they are */
+	 * INFLIGHT_SHMFD), and goes on with it when rings are started as they are. The driver
+	 * clears it to begin afresh */
 	bool remembers;
 	/* private */
 	bool busy; /**< an operation is under way */
-	int op_rc; /**< its outcome, for transports that know it at once or keep it */
 };
 
 /**
@@ -188,6 +188,9 @@ int plx_virtio_reset(struct plx_virtio_dev *dev);
  *         logged; else as open
  */
 int plx_virtio_reconnect(struct plx_virtio_dev *dev);
+
+/** Give the connection up: the device is lost, for this reason (-errno). */
+void plx_virtio_give_up(struct plx_virtio_dev *dev, int why);
 
 /** Close at once. NULL is harmless. */
 void plx_virtio_close(struct plx_virtio_dev *dev);

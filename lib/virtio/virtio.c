@@ -23,7 +23,6 @@ may_begin(const struct plx_virtio_dev *dev)
 	return lost(dev) != 0 ? -ENODEV : 0;
 }
 
-/* Its outcome is kept for plx_virtio_poll() if it isn't there yet. */
 static int
 begun(struct plx_virtio_dev *dev, int rc)
 {
@@ -141,6 +140,15 @@ plx_virtio_reconnect(struct plx_virtio_dev *dev)
 	if (dev->ops->reconnect == NULL || lost(dev) == 0)
 		return -ENOTSUP;
 	return begun(dev, dev->ops->reconnect(dev));
+}
+
+void
+plx_virtio_give_up(struct plx_virtio_dev *dev, int why)
+{
+	int none = 0;
+
+	__atomic_compare_exchange_n(
+		&dev->lost, &none, why, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 void

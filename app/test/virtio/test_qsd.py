@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The virtio-blk driver on qemu-storage-daemon: PLX-CONFORMANCE PLX-TESTBLK FORMAT.
+
+Conformance, then verified writes; what the image holds afterwards is compared with what a plain
+file got from the same writes.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+import qsd
+
+CONFORMANCE, TESTBLK, FORMAT = sys.argv[1:]
+
+
+def run(*args):
+    r = subprocess.run(args, timeout=100)
+    if r.returncode != 0:
+        sys.exit(f'{" ".join(args)}: exit code {r.returncode}')
+
+
+def testblk(dev, *args):
+    run(TESTBLK, '-l', '0', '--', '--dev', dev, '--allow-write', *args)
+
+
+def written(tmp, fmt):
+    """An image that plx-testblk wrote and verified."""
+    path = f'{tmp}/written.{fmt}'
+    d = qsd.Daemon(f'{tmp}/sock', qsd.image(path, fmt, '16M'), ',num-queues=2')
+    try:
+        testblk(f'vhost-user:{d.sock}', '--rw', 'randwrite', '--size', '8M', '--verify', 'crc32c')
+        testblk(f'vhost-user:{d.sock},cache=writethrough,queues=1', '--rw', 'randwrite', '--bs',
+                '16k', '--offset', '8M', '--size', '4M', '--verify', 'crc32c')
+    finally:
+        ended = d.stop()
+    if not ended:
+        sys.exit('qemu-storage-daemon did not end well')
+    return path
+
+
+def conformance(tmp, node, *args):
+    d = qsd.Daemon(f'{tmp}/sock', node, ',num-queues=2')
+    try:
+        run(CONFORMANCE, '--', f'vhost-user:{d.sock}', '--seconds', '0.5', *args)
+    finally:
+        ended = d.stop()
+    if not ended:
+        sys.exit('qemu-storage-daemon did not end well')
+
+
+qsd.need('qemu-storage-daemon', 'qemu-img')
+with tempfile.TemporaryDirectory() as tmp:
+    if FORMAT == 'null-co':
+        conformance(tmp, 'driver=null-co,size=1073741824,read-zeroes=on', '--nodata')
+        sys.exit(0)
+    conformance(tmp, qsd.image(f'{tmp}/c', FORMAT, '8M'))
+    path = written(tmp, FORMAT)
+    if FORMAT == 'raw':
+        blocks = open(path, 'rb').read()
+        if any(not any(blocks[i:i + 4096]) for i in range(0, 12 << 20, 4096)):
+            sys.exit('a block was written, and verified, that is not in the file')
+        if any(blocks[12 << 20:]):
+            sys.exit('something is in the file that was not written')
+    else:
+        run('qemu-img', 'check', '-q', path)
+        run('qemu-img', 'compare', '-f', FORMAT, '-F', 'raw', path, written(tmp, 'raw'))

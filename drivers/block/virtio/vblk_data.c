@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Requests as chains (Virtio 1.2, 5.2.6): header, data, status; whatever isn't plain. */
+#include <errno.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+
+#include "vblk_priv.h"
+
+static const uint8_t type_of[PLX_OP_MAX] = {
+	[PLX_OP_READ] = VBLK_T_IN,
+	[PLX_OP_WRITE] = VBLK_T_OUT,
+	[PLX_OP_FLUSH] = VBLK_T_FLUSH,
+	[PLX_OP_WRITE_ZEROES] = VBLK_T_WRITE_ZEROES,
+	[PLX_OP_DISCARD] = VBLK_T_DISCARD,
+	[PLX_OP_SECURE_ERASE] = VBLK_T_SECURE_ERASE,
+	[PLX_OP_ZONE_APPEND] = VBLK_T_ZONE_APPEND,
+	[PLX_OP_ZONE_OPEN] = VBLK_T_ZONE_OPEN,
+	[PLX_OP_ZONE_CLOSE] = VBLK_T_ZONE_CLOSE,
+	[PLX_OP_ZONE_FINISH] = VBLK_T_ZONE_FINISH,
+	[PLX_OP_ZONE_RESET] = VBLK_T_ZONE_RESET,
+	[PLX_OP_ZONE_REPORT] = VBLK_T_ZONE_REPORT,
+};
+
+int
+vblk_status_errno(uint8_t status)
+{
+	switch (status) {
+	case VBLK_S_OK:
+		return 0;
+	case VBLK_S_UNSUPP:
+		return -EOPNOTSUPP;
+	case VBLK_S_ZONE_INVALID_CMD:
+	case VBLK_S_ZONE_UNALIGNED_WP:
+		return -EINVAL;
+	case VBLK_S_ZONE_OPEN_RESOURCE:
+	case VBLK_S_ZONE_ACTIVE_RESOURCE:
+		return -EBUSY;
+	default:
+		return -EIO;
+	}
+}
+
+/* A command being put together. */
+struct chain {
+	struct plx_virtq_buf buf[VBLK_SEGS + 2];
+	uint16_t n, nout; /* in all; of which the device reads */
+	uint8_t mark;
+};
+
+static void
+piece(struct chain *c, uint64_t iova, size_t len)
+{
+	c->buf[c->n++] = (struct plx_virtq_buf){iova, (uint32_t)len};
+}
+
+/* Descriptors for one segment. @return bytes of it that found room */
+static size_t
+place_segment(const struct vblk_queue *q, struct chain *c, const uint8_t *va, size_t len)
+{
+	size_t off, n;
+
+	for (off = 0; off < len; off += n) {
+		uint64_t iova;
+
+		n = RTE_MIN(len - off, (size_t)q->size_max);
+		if (c->n == q->max_segs)
+			break;
+		iova = plx_mem_iova(q->dom, va + off, n);
+		if (iova == PLX_BAD_IOVA)
+			break;
+		piece(c, iova, n);
+	}
+	return RTE_MIN(off, len);
+}
+
+/* Bytes from the start that the data descriptors of one command can describe; they are put into c.
+ */
+static size_t
+place_data(const struct vblk_queue *q, struct chain *c, const struct plx_seg *segs, uint32_t nseg,
+	size_t max)
+{
+	size_t got = 0, len, n;
+	uint32_t i;
+
+	for (i = 0; i < nseg && got < max; i++) {
+		len = RTE_MIN(segs[i].len, max - got);
+		n = place_segment(q, c, segs[i].addr, len);
+		got += n;
+		if (n != len)
+			break;
+	}
+	return got;
+}
+
+size_t
+vblk_direct(struct plx_drvq *dq, const struct plx_seg *segs, uint32_t nseg, size_t max)
+{
+	struct chain c = {.n = 0};
+
+	return place_data((struct vblk_queue *)dq, &c, segs, nseg, max);
+}
+
+/* Data behind the header; what is put into c is cut there. */
+static int
+put_data(const struct vblk_queue *q, struct chain *c, const struct plx_blk_req *req)
+{
+	size_t len = (size_t)req->nblk << q->lba_shift;
+	struct plx_seg one = {.addr = req->buf, .len = len};
+	struct chain data = {.n = 0};
+
+	if (!plx_req_data_ok(req, len))
+		return -EINVAL;
+	if (place_data(q, &data, req->nseg != 0 ? req->segs : &one, req->nseg != 0 ? req->nseg : 1,
+		    len) != len)
+		return -EXDEV;
+	memcpy(&c->buf[c->n], data.buf, data.n * sizeof(data.buf[0]));
+	c->n = (uint16_t)(c->n + data.n);
+	return 0;
+}
+
+/* The range of a discard and the like takes the end of the slot's own memory. */
+static void
+put_range(const struct vblk_queue *q, struct chain *c, const struct plx_blk_req *req, uint16_t id)
+{
+	size_t off = (size_t)(id + 1) * q->extra_bytes - sizeof(struct vblk_range);
+	struct vblk_range *r = (void *)(q->extra + off);
+	bool unmap = req->op == PLX_OP_WRITE_ZEROES && (req->flags & PLX_IO_UNMAP) &&
+		     q->v->cfg.write_zeroes_may_unmap != 0;
+
+	*r = (struct vblk_range){
+		.sector = rte_cpu_to_le_64(req->lba << q->sector_shift),
+		.num_sectors = rte_cpu_to_le_32(req->nblk << q->sector_shift),
+		.flags = rte_cpu_to_le_32(unmap ? VBLK_RANGE_UNMAP : 0),
+	};
+	piece(c, q->extra_iova + off, sizeof(*r));
+}
+
+/* Data of every operation. @return 0 or -errno */
+static int
+put_body(const struct vblk_queue *q, struct chain *c, const struct plx_blk_req *req, uint16_t id)
+{
+	int rc = 0;
+
+	switch (req->op) {
+	case PLX_OP_WRITE_ZEROES:
+	case PLX_OP_DISCARD:
+	case PLX_OP_SECURE_ERASE:
+		put_range(q, c, req, id);
+		break;
+	case PLX_OP_READ:
+	case PLX_OP_WRITE:
+	case PLX_OP_ZONE_APPEND:
+	case PLX_OP_ZONE_REPORT:
+		rc = put_data(q, c, req);
+		break;
+	}
+	return rc;
+}
+
+static bool
+reads_data(uint8_t op)
+{
+	return op == PLX_OP_READ || op == PLX_OP_ZONE_REPORT;
+}
+
+static void
+put_header(struct vblk_queue *q, struct chain *c, uint16_t id, uint32_t type, uint64_t sector)
+{
+	struct vblk_header *h = (void *)&q->lines[id].header;
+
+	*h = (struct vblk_header){
+		.type = rte_cpu_to_le_32(type),
+		.sector = rte_cpu_to_le_64(sector),
+	};
+	piece(c, q->lines_iova + id * sizeof(struct vblk_line) + offsetof(struct vblk_line, header),
+		sizeof(*h));
+}
+
+/* The status comes last; in front of it, for an append, where it went. */
+static void
+put_status(struct vblk_queue *q, struct chain *c, uint16_t id, bool append)
+{
+	uint64_t iova = q->results_iova + id * sizeof(struct vblk_result);
+	size_t off = offsetof(struct vblk_result, status);
+
+	q->results[id].status = VBLK_S_UNSET;
+	piece(c, iova + (append ? 0 : off), append ? off + 1 : 1);
+}
+
+/* Table entries are laid out as the ring's: split 2.7.5, packed 2.8.7. */
+static void
+put_table(struct vblk_queue *q, const struct chain *c, uint16_t id, struct plx_blk_req *req)
+{
+	uint8_t *mem = q->extra + (size_t)id * q->extra_bytes;
+	struct vring_packed_desc *p = (void *)mem;
+	struct vring_desc *s = (void *)mem;
+	uint32_t writable = 0;
+	uint16_t i;
+
+	for (i = 0; i < c->n; i++) {
+		uint64_t addr = rte_cpu_to_le_64(c->buf[i].iova);
+		uint32_t len = rte_cpu_to_le_32(c->buf[i].len);
+		uint16_t flags = i < c->nout ? 0 : VRING_DESC_F_WRITE;
+
+		writable += i < c->nout ? 0 : c->buf[i].len;
+		if (q->vq.packed) {
+			p[i] = (struct vring_packed_desc){addr, len, 0, rte_cpu_to_le_16(flags)};
+			continue;
+		}
+		flags |= i < c->n - 1 ? VRING_DESC_F_NEXT : 0;
+		s[i] = (struct vring_desc){
+			addr, len, rte_cpu_to_le_16(flags), rte_cpu_to_le_16((uint16_t)(i + 1))};
+	}
+	plx_virtq_add_indirect(&q->vq, q->vq.packed, id,
+		q->extra_iova + (uint64_t)id * q->extra_bytes, c->n, writable, req);
+}
+
+static int
+put(struct vblk_queue *q, const struct chain *c, uint16_t id, struct plx_blk_req *req, bool table)
+{
+	if (table) {
+		put_table(q, c, id, req);
+	} else {
+		if (!plx_virtq_room(&q->vq, c->n))
+			return -EAGAIN;
+		plx_virtq_add_chain(&q->vq, c->buf, c->nout, (uint16_t)(c->n - c->nout), req);
+	}
+	q->mark[id] = c->mark;
+	return 0;
+}
+
+static uint32_t
+type(const struct plx_blk_req *req)
+{
+	if (req->op == PLX_OP_ZONE_RESET && (req->flags & PLX_IO_ALL_ZONES))
+		return VBLK_T_ZONE_RESET_ALL;
+	return type_of[req->op];
+}
+
+int
+vblk_issue_marked(struct vblk_queue *q, struct plx_blk_req *req, uint8_t mark)
+{
+	bool flush = req->op == PLX_OP_FLUSH || (mark & VBLK_MARK_FLUSH);
+	bool append = req->op == PLX_OP_ZONE_APPEND;
+	struct chain c = {.n = 0, .mark = mark};
+	uint16_t id;
+	int rc;
+
+	if (!plx_virtq_room(&q->vq, 1))
+		return -EAGAIN;
+	id = plx_virtq_next_id(&q->vq);
+	put_header(q, &c, id, flush ? VBLK_T_FLUSH : type(req),
+		flush ? 0 : req->lba << q->sector_shift);
+	c.nout = c.n;
+	rc = flush ? 0 : put_body(q, &c, req, id);
+	if (rc != 0)
+		return rc;
+	if (!reads_data(req->op) || flush)
+		c.nout = c.n;
+	put_status(q, &c, id, append);
+	return put(q, &c, id, req, q->indirect);
+}
+
+/* Zone operations on all zones are the device's to do, but only reset knows that (5.2.6). */
+static int
+check(const struct vblk_queue *q, const struct plx_blk_req *req)
+{
+	if ((req->flags & PLX_IO_ALL_ZONES) && req->op != PLX_OP_ZONE_RESET)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+int
+vblk_issue(struct plx_drvq *dq, struct plx_blk_req *req)
+{
+	struct vblk_queue *q = (struct vblk_queue *)dq;
+	uint8_t mark = 0;
+	int rc = check(q, req);
+
+	if (rc != 0)
+		return rc;
+	if ((req->flags & PLX_IO_FUA) &&
+		(req->op == PLX_OP_WRITE || req->op == PLX_OP_WRITE_ZEROES) &&
+		(q->v->blk.info.caps & PLX_BLK_CAP_FLUSH))
+		mark = VBLK_MARK_FUA;
+	if (req->op == PLX_OP_ZONE_APPEND || req->op == PLX_OP_ZONE_REPORT)
+		mark |= VBLK_MARK_ZONE;
+	return vblk_issue_marked(q, req, mark);
+}
+
+const void *
+vblk_ask(struct vblk_queue *q, uint32_t what, uint32_t len)
+{
+	static struct plx_blk_req nobody;
+	struct chain c = {.n = 0};
+	uint16_t id = plx_virtq_next_id(&q->vq);
+
+	put_header(q, &c, id, what, 0);
+	c.nout = 1;
+	piece(&c, q->extra_iova + (uint64_t)id * q->extra_bytes, len);
+	put_status(q, &c, id, false);
+	put(q, &c, id, &nobody, false);
+	vblk_ring(q);
+	return q->extra + (size_t)id * q->extra_bytes;
+}
+
+/* ---- zones ---- */
+
+static uint64_t
+blocks(const struct vblk_queue *q, uint64_t sectors)
+{
+	return rte_le_to_cpu_64(sectors) >> q->sector_shift;
+}
+
+/* The device's report becomes ours in place: capacity, start, write pointer; type, state. */
+static void
+zone_turn(const struct vblk_queue *q, struct plx_zone *z)
+{
+	uint8_t raw[sizeof(*z)];
+	uint64_t w[3];
+
+	memcpy(raw, z, sizeof(raw)); /* read once: the device may write on */
+	memcpy(w, raw, sizeof(w));
+	*z = (struct plx_zone){
+		.lba = blocks(q, w[1]),
+		.capacity = blocks(q, w[0]),
+		.wp = blocks(q, w[2]),
+		.type = raw[24],
+		.state = raw[25],
+	};
+}
+
+void
+vblk_zone_result(struct vblk_queue *q, struct plx_blk_req *req, uint16_t id)
+{
+	struct plx_zone_report *r = req->buf;
+	uint64_t room, i, n;
+
+	if (req->op == PLX_OP_ZONE_APPEND) {
+		req->result = blocks(q, q->results[id].append_sector);
+		return;
+	}
+	room = (((uint64_t)req->nblk << q->lba_shift) - sizeof(*r)) / sizeof(r->zones[0]);
+	n = rte_le_to_cpu_64(*(volatile uint64_t *)&r->nr_zones);
+	n = RTE_MIN(n, room);
+	for (i = 0; i < n; i++)
+		zone_turn(q, &r->zones[i]);
+	r->nr_zones = n;
+	req->result = n;
+}

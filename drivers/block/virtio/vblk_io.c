@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The fast path: submit and poll of a queue, compiled once for each ring layout.
+ *
+ * A plain command is a table of three descriptors in a cache line of its own, prepared but for
+ * the data's address, and one descriptor in the ring; the device is rung once a burst. A used
+ * buffer is looked up in private slots (plx_virtq.h): what the device writes chooses among the
+ * requests that it has, and is their status.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_byteorder.h>
+
+#include "vblk_priv.h"
+
+void
+vblk_ring(struct vblk_queue *q)
+{
+	if (!plx_virtq_publish(&q->vq, q->vq.packed))
+		return;
+	plx_stat_add(&q->dq.st.doorbells, 1);
+	plx_virtio_kick(&q->tq);
+}
+
+/* Any request but those that the loop below takes. @return 0; -EAGAIN no room */
+static __rte_noinline int
+submit_other(struct vblk_queue *q, struct plx_blk_req *req)
+{
+	struct plx_drvq *dq = &q->dq;
+	int rc = 0;
+
+	if (plx_drvq_plain(dq, req)) {
+		rc = vblk_issue(dq, req);
+		if (rc == 0)
+			plx_drvq_count_ops(dq, req->op, 1, req->nblk);
+		if (rc == 0 || rc == -EAGAIN)
+			return rc;
+	}
+	return plx_drvq_submit_slow(dq, req, rc);
+}
+
+static __rte_always_inline uint16_t
+submit(struct vblk_queue *q, struct plx_blk_req *const *reqs, uint16_t n, const bool packed)
+{
+	const uint64_t nblocks = q->dq.nblocks, plain_bytes = q->plain_bytes;
+	uint64_t plain = 0, blocks = 0, writes = 0, wblocks = 0;
+	uint32_t room = q->dq.q.depth - q->dq.q.inflight;
+	uint16_t i;
+
+	n = (uint16_t)RTE_MIN(n, room);
+	for (i = 0; i < n; i++) {
+		struct plx_blk_req *req = reqs[i];
+		uint64_t off = (uintptr_t)req->buf - q->dma.va, nblk = req->nblk, len;
+		struct vblk_line *line;
+		uint32_t op, word;
+		uint16_t id;
+
+		memcpy(&word, req, sizeof(word)); /* op, flags, nseg: only op 0 or 1 */
+		op = word & 1;
+		len = nblk << q->lba_shift;
+		if (unlikely((word & ~1u) != 0 || req->ext != NULL ||
+			     nblk - 1 >= q->dq.max_nblk[op] || req->lba > nblocks - nblk ||
+			     len > plain_bytes || off >= q->dma.len || len > q->dma.len - off ||
+			     !plx_virtq_room(&q->vq, 1))) {
+			if (submit_other(q, req) != 0)
+				break;
+			continue;
+		}
+		id = plx_virtq_next_id(&q->vq);
+		line = &q->lines[id];
+		/* READ 0 is IN 0, WRITE 1 is OUT 1 */
+		line->header = (vblk_u64x2){
+			rte_cpu_to_le_64(op), rte_cpu_to_le_64(req->lba << q->sector_shift)};
+		line->table[1] = (vblk_u64x2){rte_cpu_to_le_64(q->dma.iova + off),
+			rte_cpu_to_le_64(len) | q->data_flags[op]};
+		q->results[id].status = VBLK_S_UNSET;
+		plx_virtq_add_indirect(&q->vq, packed, id, q->lines_iova + id * sizeof(*line), 3,
+			op != 0 ? 1 : (uint32_t)len + 1, req);
+		plain++;
+		blocks += nblk;
+		writes += op;
+		wblocks += nblk & -(uint64_t)op;
+	}
+	if (plx_virtq_publish(&q->vq, packed)) {
+		plx_stat_add(&q->dq.st.doorbells, 1);
+		plx_virtio_kick(&q->tq);
+	}
+	if (plain != writes)
+		plx_drvq_count_ops(&q->dq, PLX_OP_READ, plain - writes, blocks - wblocks);
+	if (writes != 0)
+		plx_drvq_count_ops(&q->dq, PLX_OP_WRITE, writes, wblocks);
+	return plx_drvq_count_submit(&q->dq, i);
+}
+
+/* A completion with a status, or of a command that needs more than handing out. */
+static __rte_noinline struct plx_blk_req *
+complete_slow(struct vblk_queue *q, struct plx_blk_req *req, uint16_t id, uint8_t status)
+{
+	uint8_t mark = q->mark[id];
+
+	q->mark[id] = 0;
+	if (status == VBLK_S_UNSET)
+		plx_stat_add(&q->dq.st.bad_device, 1);
+	/* there is room: its own is free now */
+	if (status == 0 && (mark & VBLK_MARK_FUA) &&
+		vblk_issue_marked(q, req, VBLK_MARK_FLUSH) == 0)
+		return NULL;
+	req->status = vblk_status_errno(status);
+	req->raw = status;
+	if (status == 0 && (mark & VBLK_MARK_ZONE))
+		vblk_zone_result(q, req, id);
+	return plx_drvq_resolve(&q->dq, req);
+}
+
+/* The device did what none may do: it is reset, and what it has is sent again. */
+static __rte_noinline void
+sick(struct vblk_queue *q)
+{
+	if (q->sick)
+		return;
+	q->sick = true;
+	plx_stat_add(&q->dq.st.bad_device, 1);
+	__atomic_store_n(&q->v->sick, true, __ATOMIC_RELAXED);
+}
+
+static __rte_always_inline uint16_t
+reap(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *errors,
+	const bool packed)
+{
+	struct plx_blk_req **out = reqs, **const end = reqs + n, *req;
+	uint16_t id, left = q->vq.size;
+
+	/* a device that completes without end is left for the next poll */
+	while (out != end && left-- != 0 && (req = plx_virtq_pop(&q->vq, packed, &id)) != NULL) {
+		uint8_t status = *(volatile uint8_t *)&q->results[id].status;
+
+		if (unlikely((status | q->mark[id]) != 0)) {
+			req = complete_slow(q, req, id, status);
+			if (req == NULL)
+				continue;
+			*errors = (uint16_t)(*errors + (req->status != 0));
+		} else {
+			req->status = 0;
+			req->raw = 0;
+			req = plx_drvq_resolve(&q->dq, req);
+			if (unlikely(req == NULL))
+				continue;
+		}
+		*out++ = req;
+	}
+	if (unlikely(q->vq.broken != 0))
+		sick(q);
+	return (uint16_t)(out - reqs);
+}
+
+uint16_t
+vblk_reap(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n)
+{
+	uint16_t errors = 0;
+
+	return q->vq.packed ? reap(q, reqs, n, &errors, true) : reap(q, reqs, n, &errors, false);
+}
+
+/* Armed, each completion is to ring: what came since is told here. */
+static __rte_noinline void
+rearm(struct vblk_queue *q)
+{
+	uint64_t one = 1;
+
+	if (plx_virtq_intr(&q->vq, true) && write(q->dq.intr_fd, &one, sizeof(one)) < 0)
+		return; /* it is readable already */
+}
+
+static __rte_always_inline uint16_t
+poll(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n, const bool packed)
+{
+	uint16_t popped = 0, done, errors = 0;
+
+	if (unlikely(q->dq.done != NULL))
+		popped = plx_drvq_pop(&q->dq, reqs, n);
+	done = reap(q, reqs + popped, (uint16_t)(n - popped), &errors, packed);
+	if (unlikely(q->dq.split_active != 0))
+		plx_drvq_pump(&q->dq);
+	if (unlikely(plx_virtq_publish(&q->vq, packed))) {
+		plx_stat_add(&q->dq.st.doorbells, 1);
+		plx_virtio_kick(&q->tq);
+	}
+	if (unlikely(q->vq.intr) && done != 0)
+		rearm(q);
+	return plx_drvq_count_poll(&q->dq, popped, done, errors);
+}
+
+uint16_t
+vblk_submit_split(struct plx_blkq *q, struct plx_blk_req *const *reqs, uint16_t n)
+{
+	return submit((struct vblk_queue *)q, reqs, n, false);
+}
+
+uint16_t
+vblk_submit_packed(struct plx_blkq *q, struct plx_blk_req *const *reqs, uint16_t n)
+{
+	return submit((struct vblk_queue *)q, reqs, n, true);
+}
+
+uint16_t
+vblk_poll_split(struct plx_blkq *q, struct plx_blk_req **reqs, uint16_t n)
+{
+	return poll((struct vblk_queue *)q, reqs, n, false);
+}
+
+uint16_t
+vblk_poll_packed(struct plx_blkq *q, struct plx_blk_req **reqs, uint16_t n)
+{
+	return poll((struct vblk_queue *)q, reqs, n, true);
+}

@@ -343,7 +343,9 @@ reg_write(void *arg, unsigned int region, uint64_t off, const void *buf, uint32_
 	else if (off == 0x30)
 		f->acq = v;
 	else if (off == 0x50 && (f->cap & 1ull << 57) != 0)
-		f->cmbmsc = v;
+		f->cmbmsc = (f->cmbmsc >> 32) << 32 | (uint32_t)v;
+	else if (off == 0x54 && (f->cap & 1ull << 57) != 0)
+		f->cmbmsc = (uint32_t)f->cmbmsc | v << 32;
 	else if (f->post && off >= DB && off < DB + sizeof(f->posted))
 		f->posted[(off - DB) / 4] = (uint32_t)v;
 	else

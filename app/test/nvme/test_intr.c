@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sleeping until a queue has something to poll: no wake-up may be lost, whatever happens. */
+/*
+ * Sleeping until a queue has something to poll: no wake-up may be lost, whatever happens.
+ * usage: test_intr [slow | DEVICE ROUNDS]
+ */
 #include <poll.h>
 
 #include "plx_nvmet.h"
@@ -240,6 +243,23 @@ our_controller(void)
 	CHECK_EQ(rmdir(dir), 0);
 }
 
+/* Against a device of the caller's, whose first blocks are overwritten. */
+static void
+given_device(void)
+{
+	REQUIRE(host_attach(&h, str) == 0);
+	open_intr(plx_dev_name(h.dev), 1);
+	rounds(nr_rounds);
+	CHECK(sleeps > nr_rounds / 8, "%u sleeps", sleeps);
+	poll_for(2.2);
+	not_yet = 0;
+	rounds(nr_rounds / 4);
+	CHECK(not_yet != 0);
+	CHECK_EQ(plx_blk_reset(h.blk), 0);
+	rounds(nr_rounds / 4);
+	CHECK_EQ(host_close(&h), 0);
+}
+
 /* Its work is done inside poll: it has none, and needs none. */
 static void
 soft_nvme(void)
@@ -260,6 +280,13 @@ main(int argc, char **argv)
 	if (all)
 		nr_rounds = 100000;
 	host_eal(argc, argv);
+	if (argc == 3) {
+		snprintf(str, sizeof(str), "%s", argv[1]);
+		nr_rounds = (unsigned int)atoi(argv[2]);
+		RUN(given_device);
+		plx_eal_cleanup();
+		return TEST_RESULT();
+	}
 	RUN(mapped_doorbells);
 	RUN(few_vectors);
 	RUN(our_controller);

@@ -68,7 +68,7 @@ nvme_cmb_find(struct nvme_ctrlr *c)
 		PLX_PT_RETURN(&c->sub, 0);
 	}
 	/* location and size read 0 before it is enabled */
-	NVME_WRITE(&c->sub, c->sub_rc, c, NVME_REG_CMBMSC, CRE, 8);
+	NVME_WRITE(&c->sub, c->sub_rc, c, NVME_REG_CMBMSC, CRE, 4);
 	NVME_OR_RETURN(&c->sub, c->sub_rc);
 	NVME_READ(&c->sub, c->sub_rc, c, NVME_REG_CMBLOC, 4);
 	NVME_OR_RETURN(&c->sub, c->sub_rc);
@@ -88,7 +88,11 @@ nvme_cmb_enable(struct nvme_ctrlr *c)
 	c->cmb_lost = false;
 	if (c->cmb == NULL)
 		PLX_PT_RETURN(&c->sub, 0);
-	NVME_WRITE(&c->sub, c->sub_rc, c, NVME_REG_CMBMSC, (uintptr_t)c->cmb | CMSE | CRE, 8);
+	/* the half that enables it last: some act on each */
+	NVME_WRITE(&c->sub, c->sub_rc, c, NVME_REG_CMBMSC + 4, (uintptr_t)c->cmb >> 32, 4);
+	NVME_OR_RETURN(&c->sub, c->sub_rc);
+	NVME_WRITE(&c->sub, c->sub_rc, c, NVME_REG_CMBMSC,
+		((uintptr_t)c->cmb | CMSE | CRE) & UINT32_MAX, 4);
 	NVME_OR_RETURN(&c->sub, c->sub_rc);
 	NVME_READ(&c->sub, c->sub_rc, c, NVME_REG_CMBSTS, 4);
 	NVME_OR_RETURN(&c->sub, c->sub_rc);

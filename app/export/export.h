@@ -13,6 +13,7 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 struct opts {
 	const char **devs, **exports;
 	unsigned int nb_devs, nb_exports;
+	bool adaptive; /* lcores sleep while there is nothing to do */
 };
 
 /* opts.c */

@@ -25,7 +25,10 @@ help(void)
 	       "                   which they take in turns:\n");
 	for (i = 0; (form = plx_export_help(i)) != NULL; i++)
 		printf("                     %s\n", form);
-	printf("  --help           this text\n"
+	printf("  --idle MODE      what lcores do without work: busy (poll, the default), or "
+	       "adaptive:\n"
+	       "                   sleep, and look every millisecond at what clients want\n"
+	       "  --help           this text\n"
 	       "  --version        the version\n\n"
 	       "EAL's options stand before a '--': -l 0,1 chooses lcores, -m 512 memory in MiB.\n"
 	       "SIGINT and SIGTERM end it: sockets are removed, counters printed.\n"
@@ -73,6 +76,16 @@ value(const char *name, int argc, char **argv, int *i, bool *bad)
 }
 
 static int
+parse_idle(struct opts *o, const char *val)
+{
+	o->adaptive = strcmp(val, "adaptive") == 0;
+	if (o->adaptive || strcmp(val, "busy") == 0)
+		return 0;
+	fprintf(stderr, PROG ": --idle '%s' is neither busy nor adaptive\n", val);
+	return -EINVAL;
+}
+
+static int
 parse_one(struct opts *o, int argc, char **argv, int *i)
 {
 	bool bad = false;
@@ -90,9 +103,13 @@ parse_one(struct opts *o, int argc, char **argv, int *i)
 		return 0;
 	}
 	if (!bad)
+		val = value("--idle", argc, argv, i, &bad);
+	if (val != NULL)
+		return parse_idle(o, val);
+	if (!bad)
 		fprintf(stderr,
-			PROG ": unknown option '%s'; known are --dev, --export, --help, --version; "
-			     "EAL's stand before a '--'\n",
+			PROG ": unknown option '%s'; known are --dev, --export, --idle, --help, "
+			     "--version; EAL's stand before a '--'\n",
 			argv[*i]);
 	return -EINVAL;
 }

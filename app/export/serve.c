@@ -6,11 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_launch.h>
 #include <rte_lcore.h>
 
 #include "plx_blk.h"
-#include "plx_ctrl.h"
 #include "plx_eal.h"
 #include "plx_export.h"
 #include "plx_probe.h"
@@ -19,7 +17,8 @@
 
 #include "export.h"
 
-#define CTRL_US 100 /* between looks at the control plane */
+#define SPIN_US 100  /* without work, before an lcore sleeps */
+#define LOOK_US 1000 /* asleep, how long a client's doorbell may go unseen */
 
 /* One export and the lcore that polls it. */
 struct served {
@@ -126,58 +125,56 @@ create_exports(const struct opts *o, struct served *s)
 /* ---- reactors ---- */
 
 static int
-poll_ctrl(void *arg)
-{
-	(void)arg;
-	return plx_ctrl_poll();
-}
-
-static int
 poll_export(void *exp)
 {
 	return plx_export_poll(exp);
 }
 
-static struct plx_reactor *
-reactor_of(unsigned int lcore)
+static int
+arm_export(void *exp)
 {
+	return plx_export_quiet(exp) ? LOOK_US : -EBUSY;
+}
+
+static struct plx_reactor *
+reactor_of(const struct opts *o, unsigned int lcore)
+{
+	struct plx_reactor_conf conf = {
+		.idle = o->adaptive ? PLX_IDLE_ADAPTIVE : PLX_IDLE_BUSY, .spin_us = SPIN_US};
 	struct plx_reactor *r = reactors[lcore];
 	char name[32];
 
 	if (r != NULL)
 		return r;
 	snprintf(name, sizeof(name), "lcore %u", lcore);
-	r = plx_reactor_create(name);
+	if (plx_reactor_create_conf(name, &conf, &r) != 0)
+		return NULL;
 	__atomic_store_n(&reactors[lcore], r, __ATOMIC_RELEASE);
 	return r;
 }
 
 static int
-place(const struct opts *o, struct served *s)
+place_one(const struct opts *o, const struct served *s)
 {
-	struct plx_reactor *r = reactor_of(rte_get_main_lcore());
-	unsigned int i;
+	static const struct plx_poller_idle idle = {.fd = -1, .arm = arm_export};
+	struct plx_reactor *r = reactor_of(o, s->lcore);
+	struct plx_poller *p;
 
-	if (r == NULL || plx_poller_add(r, "control", poll_ctrl, NULL, CTRL_US) == NULL)
+	if (r == NULL)
 		return -ENOMEM;
-	for (i = 0; i < o->nb_exports; i++) {
-		r = reactor_of(s[i].lcore);
-		if (r == NULL || plx_poller_add(r, plx_export_name(s[i].exp), poll_export, s[i].exp,
-					 0) == NULL)
-			return -ENOMEM;
-	}
-	return 0;
+	p = plx_poller_add(r, plx_export_name(s->exp), poll_export, s->exp, 0);
+	return p != NULL ? plx_poller_idle_set(p, &idle) : -ENOMEM;
 }
 
-/* Ends of workers, and what they did before: EAL orders it too, but no sanitizer sees that. */
-static unsigned int ended;
-
 static int
-lcore_main(void *reactor)
+place(const struct opts *o, struct served *s)
 {
-	int rc = plx_reactor_run(reactor);
+	struct plx_reactor *r = reactor_of(o, rte_get_main_lcore());
+	unsigned int i;
+	int rc = r != NULL && plx_reactor_add_ctrl(r) != NULL ? 0 : -ENOMEM;
 
-	__atomic_fetch_add(&ended, 1, __ATOMIC_RELEASE);
+	for (i = 0; i < o->nb_exports && rc == 0; i++)
+		rc = place_one(o, &s[i]);
 	return rc;
 }
 
@@ -188,14 +185,15 @@ run(void)
 
 	for (i = 0; i < RTE_MAX_LCORE; i++)
 		if (reactors[i] != NULL && i != rte_get_main_lcore())
-			rte_eal_remote_launch(lcore_main, reactors[i], i);
+			plx_reactor_launch(reactors[i], i);
 	if (!stopping())
 		plx_reactor_run(reactors[rte_get_main_lcore()]);
 	/* the signal may have come before some of them were there to be stopped */
 	__atomic_store_n(&stop_flag, true, __ATOMIC_RELEASE);
 	stop_reactors();
-	rte_eal_mp_wait_lcore();
-	(void)__atomic_load_n(&ended, __ATOMIC_ACQUIRE);
+	for (i = 0; i < RTE_MAX_LCORE; i++)
+		if (reactors[i] != NULL)
+			plx_reactor_wait(reactors[i]);
 }
 
 static void
@@ -282,7 +280,8 @@ print_counters(const struct opts *o, const struct served *s)
 		plx_reactor_stats_get(reactors[i], &rs);
 		printf("lcore %u: busy %.1f %% of the time\n", i,
 			100.0 * (double)rs.busy_cycles /
-				((double)rs.busy_cycles + (double)rs.idle_cycles + 1.0));
+				((double)rs.busy_cycles + (double)rs.idle_cycles +
+					(double)rs.sleep_cycles + 1.0));
 	}
 	fflush(stdout);
 }

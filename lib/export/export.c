@@ -91,6 +91,12 @@ plx_export_poll(struct plx_export *exp)
 	return exp->drv->poll(exp->priv);
 }
 
+bool
+plx_export_quiet(struct plx_export *exp)
+{
+	return exp->drv->quiet != NULL && exp->drv->quiet(exp->priv);
+}
+
 void
 plx_export_destroy(struct plx_export *exp)
 {

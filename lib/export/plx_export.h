@@ -13,6 +13,7 @@
  * An export belongs to one thread at a time: the one that polls it. It takes its devices for
  * itself, with one queue each, and runs their I/O from that thread.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -42,6 +43,14 @@ int plx_export_create(const char *str, struct plx_export **exp);
 
 /** Serve what is there to be done. Its thread; never blocks. @return how much was done */
 int plx_export_poll(struct plx_export *exp);
+
+/**
+ * May its thread sleep now? Nothing tells of what a client writes into shared memory, so it has to
+ * look again after as long as a client may wait: a millisecond costs less than 1 % of a core. The
+ * next plx_export_poll() looks at everything. Its thread, after a poll that did nothing.
+ * @return true: nothing is in flight, and no client is in the middle of something
+ */
+bool plx_export_quiet(struct plx_export *exp);
 
 /** Stop serving: clients are dropped, what is in flight is finished, the devices are closed.
  * Its thread, or any when that one polls no more. NULL is harmless. */

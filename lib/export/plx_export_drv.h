@@ -42,7 +42,8 @@ struct plx_exporter {
 	/** Set exp->priv and begin to serve. @return 0 or -errno with one line logged and nothing
 	 * left behind */
 	int (*create)(struct plx_export *exp);
-	int (*poll)(void *priv); /**< @return how much was done */
+	int (*poll)(void *priv);   /**< @return how much was done */
+	bool (*quiet)(void *priv); /**< see plx_export_quiet(); NULL: never */
 	void (*destroy)(void *priv);
 	void (*stats)(const void *priv, struct plx_export_stats *st);
 };

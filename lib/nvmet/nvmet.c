@@ -387,6 +387,18 @@ plx_nvmet_poll(struct plx_nvmet *c)
 	return (int)done;
 }
 
+bool
+plx_nvmet_quiet(struct plx_nvmet *c)
+{
+	if (nvmet_inflight(c) != 0 || c->attention != 0 || c->fire != 0 ||
+		rte_rdtsc() < c->hot_until)
+		return false;
+	/* the next pass looks at the socket, however few there are from now on */
+	c->pass = 1;
+	c->next_slow = 0;
+	return true;
+}
+
 /* Counters are written by the polling thread only, each in one store. */
 static uint64_t
 peek(const uint64_t *counter)

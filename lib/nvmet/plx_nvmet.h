@@ -69,6 +69,9 @@ void plx_nvmet_destroy(struct plx_nvmet *ctrl);
 /** Poll doorbells, devices, and every so often the socket. Never blocks. The owning thread only.
  * @return commands fetched and finished, and messages; 0: it was idle */
 int plx_nvmet_poll(struct plx_nvmet *ctrl);
+/** May it be left alone for a while? See plx_export_quiet(). The owning thread only. @return true:
+ * nothing is in flight, and nobody talked to it within the last millisecond */
+bool plx_nvmet_quiet(struct plx_nvmet *ctrl);
 /** Any thread. */
 void plx_nvmet_stats_get(const struct plx_nvmet *ctrl, struct plx_nvmet_stats *st);
 

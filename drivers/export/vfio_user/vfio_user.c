@@ -65,6 +65,12 @@ poll(void *priv)
 	return plx_nvmet_poll(priv);
 }
 
+static bool
+quiet(void *priv)
+{
+	return plx_nvmet_quiet(priv);
+}
+
 static void
 destroy(void *priv)
 {
@@ -99,6 +105,7 @@ const struct plx_exporter plx_vfio_user_exporter = {
 	.keys = keys,
 	.create = create,
 	.poll = poll,
+	.quiet = quiet,
 	.destroy = destroy,
 	.stats = stats,
 };

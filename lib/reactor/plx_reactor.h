@@ -19,6 +19,7 @@
  * say otherwise. Callbacks never block: what one does, all others wait for.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -44,7 +45,8 @@ struct plx_reactor_conf {
 	uint32_t doze_us;  /**< longest sleep while it has pollers of every turn that say nothing
 			      of sleep (plx_poller_idle_set()): what they poll can't wake it; 0:
 			      1000 */
-	uint32_t messages; /**< that may wait, up to 2^20; 0: 1024 */
+	uint32_t messages; /**< that may wait at least, up to 2^20 (64 bytes each); 0: 1024.
+			      Bursts take less room */
 	bool one_sender;   /**< only one thread ever sends: a cheaper ring */
 };
 
@@ -131,22 +133,18 @@ int plx_reactor_service_del(struct plx_reactor *r);
 /** @} */
 
 /** @name Messages
- * A message is a call that the reactor makes, once, in its next turn. Those of one sender are run
- * in their order.
+ * A message is a call that the reactor makes, once, in one of its next turns. Those of one sender
+ * are run in their order.
  * @{ */
 typedef void (*plx_msg_fn)(void *arg);
-struct plx_msg {
-	plx_msg_fn fn; /**< not NULL */
-	void *arg;
-};
 /**
- * Send messages, and wake the reactor if it sleeps. Any thread (with conf.one_sender, only one),
- * its own too. Never blocks.
+ * Send messages: fn(args[0]), fn(args[1]) and so on; and wake the reactor if it sleeps. Any thread
+ * (with conf.one_sender, only one), its own too. Never blocks.
  * @return how many were sent, from the first on; fewer than n only while the ring is full: the
  *         reactor has to catch up, keep the rest
  */
 unsigned int plx_reactor_send_burst(
-	struct plx_reactor *to, const struct plx_msg *msgs, unsigned int n);
+	struct plx_reactor *to, plx_msg_fn fn, void *const *args, unsigned int n);
 /** Send one. @return 0; -EAGAIN the ring is full */
 int plx_reactor_send(struct plx_reactor *to, plx_msg_fn fn, void *arg);
 /**

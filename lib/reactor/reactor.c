@@ -70,7 +70,7 @@ init(struct plx_reactor *r, const char *name, const struct plx_reactor_conf *con
 		return rc;
 	rc = reactor_sleep_init(r);
 	if (rc != 0)
-		free(r->ring.slots);
+		free(r->ring.lines);
 	return rc;
 }
 
@@ -140,7 +140,7 @@ plx_reactor_destroy(struct plx_reactor *r)
 	while (r->timers != NULL)
 		plx_timer_cancel(r->timers);
 	reactor_sleep_fini(r);
-	free(r->ring.slots);
+	free(r->ring.lines);
 	free(r);
 }
 

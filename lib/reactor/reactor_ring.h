@@ -4,18 +4,22 @@
 /*
  * The ring of messages: many senders, one receiver, bursts; no sender waits for another.
  *
- * A slot is empty while its function is NULL, so a message and the news of it are one cache line,
- * where rte_ring has a line for its tail and one for the element. rte_ring is also not free of
- * races in C11's sense between several senders: one waits for another's tail with a relaxed load.
+ * Its entries are cache lines: a head that holds a function, how many arguments follow, and a phase
+ * as in an NVMe completion queue, which changes from lap to lap. So messages and the news of them
+ * are one line, which the receiver only reads, where rte_ring has one for its tail and others for
+ * the elements. rte_ring is also not free of races in C11's sense between several senders: one
+ * waits for another's tail with a relaxed load.
  *
  *	sender					receiver
- *	S1 read tail (acquire)			T1 read fn (acquire): NULL, or S3's message
- *	S2 take slots: move head		T2 fn = NULL
- *	S3 write arg, then fn (release)		T3 move tail (release)
+ *	S1 read tail (acquire)			T1 read the head (acquire): of this lap, it is S3's
+ *	S2 take lines: move head		T2 run what it says
+ *	S3 write arguments, then the line's	T3 move tail (release)
+ *	   head (release)
  *
- * T3 pairs with S1: a slot is written only after it was emptied. The last slot of a burst is
- * written first, so that the receiver doesn't fetch lines that are being written.
+ * T3 pairs with S1: a line is written only after it was read. The first line of a burst is written
+ * last, so that the receiver doesn't fetch lines while they are being written.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,14 +28,28 @@
 
 #include "plx_reactor.h"
 
+#define RING_ARGS 7
+#define RING_PHASE (UINT64_C(1) << 63)
+#define RING_COUNT_SHIFT 48 /* no function of a process is above that */
+#define RING_FN ((UINT64_C(1) << RING_COUNT_SHIFT) - 1)
+
+struct ring_line {
+	uint64_t head;
+	void *args[RING_ARGS];
+};
+static_assert(sizeof(struct ring_line) == 64, "a cache line");
+
+/* What one side writes, the other side must not have to read: a line each. */
 struct reactor_ring {
-	/* senders */
-	uint32_t head;
-	uint32_t tail_seen; /* by a sender, so that few look at the receiver's line */
-	/* constant, beside it */
+	/* constant */
+	struct ring_line *lines;
 	uint32_t capacity, mask;
-	struct plx_msg *slots;
+	uint32_t lazy; /* lines that the receiver gives back at once */
 	bool one_sender;
+
+	/* senders */
+	uint32_t head __rte_cache_aligned;
+	uint32_t tail_seen; /* by a sender, so that few look at the receiver's line */
 
 	uint32_t tail __rte_cache_aligned; /* the receiver's */
 };
@@ -42,20 +60,27 @@ reactor_ring_init(struct reactor_ring *g, uint32_t capacity, bool one_sender)
 {
 	uint32_t size = rte_align32pow2(capacity);
 
-	g->slots = aligned_alloc(
-		RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(size * sizeof(*g->slots), RTE_CACHE_LINE_SIZE));
-	if (g->slots == NULL)
+	g->lines = aligned_alloc(sizeof(*g->lines), size * sizeof(*g->lines));
+	if (g->lines == NULL)
 		return -ENOMEM;
-	memset(g->slots, 0, size * sizeof(*g->slots));
+	memset(g->lines, 0, size * sizeof(*g->lines));
 	g->capacity = capacity;
 	g->mask = size - 1;
+	g->lazy = RTE_MIN(RTE_MAX(capacity / 4, 1u), 16u);
 	g->one_sender = one_sender;
 	return 0;
 }
 
-/* @return how many slots from head on there are, up to n */
+/* Of lines never written it is 0, so of the first lap 1. */
+static inline uint64_t
+ring_phase(uint32_t at, uint32_t mask)
+{
+	return (at & (mask + 1)) == 0 ? RING_PHASE : 0;
+}
+
+/* @return how many lines from head on there are, up to n */
 static inline uint32_t
-reactor_ring_room(struct reactor_ring *g, uint32_t head, uint32_t n)
+ring_room(struct reactor_ring *g, uint32_t head, uint32_t n)
 {
 	/* what a sender saw of T3 it hands to the others: acquire, and release below */
 	uint32_t tail = __atomic_load_n(&g->tail_seen, __ATOMIC_ACQUIRE);
@@ -69,14 +94,14 @@ reactor_ring_room(struct reactor_ring *g, uint32_t head, uint32_t n)
 	return (uint32_t)RTE_MAX(RTE_MIN(room, (int32_t)n), 0);
 }
 
+/* S2. @return how many lines, from *at on */
 static inline uint32_t
-reactor_ring_put(struct reactor_ring *g, const struct plx_msg *msgs, uint32_t want)
+ring_reserve(struct reactor_ring *g, uint32_t want, uint32_t *at)
 {
-	uint32_t head = __atomic_load_n(&g->head, __ATOMIC_RELAXED), n, i;
+	uint32_t head = __atomic_load_n(&g->head, __ATOMIC_RELAXED), n;
 
-	want = RTE_MIN(want, g->capacity);
-	do { /* S2 */
-		n = reactor_ring_room(g, head, want);
+	do {
+		n = ring_room(g, head, want);
 		if (n == 0)
 			return 0;
 		if (g->one_sender) {
@@ -85,31 +110,65 @@ reactor_ring_put(struct reactor_ring *g, const struct plx_msg *msgs, uint32_t wa
 		}
 	} while (!__atomic_compare_exchange_n(
 		&g->head, &head, head + n, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	for (i = n; i-- > 0;) { /* S3 */
-		struct plx_msg *slot = &g->slots[(head + i) & g->mask];
+	*at = head;
+	return n;
+}
 
-		__atomic_store_n(&slot->arg, msgs[i].arg, __ATOMIC_RELAXED);
-		__atomic_store_n(&slot->fn, msgs[i].fn, __ATOMIC_RELEASE);
+/* @return how many of the arguments found room */
+static inline uint32_t
+reactor_ring_put(struct reactor_ring *g, plx_msg_fn fn, void *const *args, uint32_t n)
+{
+	uint64_t head = (uint64_t)(uintptr_t)fn;
+	uint32_t want, lines, at, first, i, k;
+
+	n = RTE_MIN(n, g->capacity * RING_ARGS);
+	want = (n + RING_ARGS - 1) / RING_ARGS;
+	lines = ring_reserve(g, want, &at);
+	n = RTE_MIN(n, lines * RING_ARGS);
+	for (i = lines; i-- > 0;) { /* S3 */
+		struct ring_line *line = &g->lines[(at + i) & g->mask];
+
+		first = i * RING_ARGS;
+		for (k = 0; k < RING_ARGS && first + k < n; k++)
+			__atomic_store_n(&line->args[k], args[first + k], __ATOMIC_RELAXED);
+		__atomic_store_n(&line->head,
+			head | (uint64_t)k << RING_COUNT_SHIFT | ring_phase(at + i, g->mask),
+			__ATOMIC_RELEASE);
 	}
 	return n;
 }
 
+/* @return how many messages it were */
 static inline uint32_t
-reactor_ring_take(struct reactor_ring *g, struct plx_msg *msgs, uint32_t max)
+ring_line_run(const struct ring_line *line, uint64_t head)
 {
-	uint32_t tail = g->tail, n;
+	plx_msg_fn fn = (plx_msg_fn)(uintptr_t)(head & RING_FN);
+	uint32_t n = (uint32_t)(head >> RING_COUNT_SHIFT) & 0xf, i;
 
-	for (n = 0; n < max; n++) {
-		struct plx_msg *slot = &g->slots[(tail + n) & g->mask];
+	for (i = 0; i < n; i++)
+		fn(__atomic_load_n(&line->args[i], __ATOMIC_RELAXED));
+	return n;
+}
 
-		msgs[n].fn = __atomic_load_n(&slot->fn, __ATOMIC_ACQUIRE); /* T1 */
-		if (msgs[n].fn == NULL)
+/* Run the messages of up to max lines, where they are; each line is free a few later. @return how
+ * many messages */
+static inline uint32_t
+reactor_ring_run(struct reactor_ring *g, uint32_t max)
+{
+	uint32_t tail = g->tail, end = tail + max, mask = g->mask, n = 0;
+
+	for (; tail != end; tail++) {
+		const struct ring_line *line = &g->lines[tail & mask];
+		uint64_t head = __atomic_load_n(&line->head, __ATOMIC_ACQUIRE); /* T1 */
+
+		if (((head ^ ring_phase(tail, mask)) & RING_PHASE) != 0)
 			break;
-		msgs[n].arg = __atomic_load_n(&slot->arg, __ATOMIC_RELAXED);
-		__atomic_store_n(&slot->fn, NULL, __ATOMIC_RELAXED); /* T2 */
+		n += ring_line_run(line, head); /* T2 */
+		if (tail + 1 - g->tail >= g->lazy)
+			__atomic_store_n(&g->tail, tail + 1, __ATOMIC_RELEASE); /* T3 */
 	}
-	if (n != 0)
-		__atomic_store_n(&g->tail, tail + n, __ATOMIC_RELEASE); /* T3 */
+	if (tail != g->tail)
+		__atomic_store_n(&g->tail, tail, __ATOMIC_RELEASE); /* T3 */
 	return n;
 }
 

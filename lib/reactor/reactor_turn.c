@@ -10,10 +10,8 @@
 
 #include "reactor_priv.h"
 
-#define MSG_BURST                                                                      \
-	128 /* a turn; the ring's ends are shared with senders, so few and large takes \
-	     */
 #define CTRL_US 100
+#define MSG_LINES 32 /* of messages a turn; up to 7 a line */
 
 static __thread struct plx_reactor *inside;
 
@@ -41,9 +39,9 @@ reactor_leave(struct plx_reactor *outer)
 /* ---- messages ---- */
 
 unsigned int
-plx_reactor_send_burst(struct plx_reactor *to, const struct plx_msg *msgs, unsigned int n)
+plx_reactor_send_burst(struct plx_reactor *to, plx_msg_fn fn, void *const *args, unsigned int n)
 {
-	n = reactor_ring_put(&to->ring, msgs, n);
+	n = reactor_ring_put(&to->ring, fn, args, n);
 	if (n != 0)
 		plx_reactor_wake(to);
 	return n;
@@ -52,20 +50,14 @@ plx_reactor_send_burst(struct plx_reactor *to, const struct plx_msg *msgs, unsig
 int
 plx_reactor_send(struct plx_reactor *to, plx_msg_fn fn, void *arg)
 {
-	const struct plx_msg msg = {fn, arg};
-
-	return plx_reactor_send_burst(to, &msg, 1) == 1 ? 0 : -EAGAIN;
+	return plx_reactor_send_burst(to, fn, &arg, 1) == 1 ? 0 : -EAGAIN;
 }
 
 unsigned int
 reactor_messages(struct plx_reactor *r)
 {
-	struct plx_msg msgs[MSG_BURST];
-	unsigned int i, n;
+	unsigned int n = reactor_ring_run(&r->ring, MSG_LINES);
 
-	n = reactor_ring_take(&r->ring, msgs, MSG_BURST);
-	for (i = 0; i < n; i++)
-		msgs[i].fn(msgs[i].arg);
 	if (n != 0)
 		reactor_count(&r->stats.messages, n);
 	return n;

@@ -40,22 +40,37 @@ static void
 test_full(void)
 {
 	struct plx_reactor *r = make(PLX_IDLE_BUSY, 10, false);
-	struct plx_msg m[16];
-	int runs[16] = {0};
+	int runs[100] = {0};
+	void *args[100];
 
-	for (int i = 0; i < 16; i++)
-		m[i] = (struct plx_msg){add_one, &runs[i]};
-	CHECK_EQ(plx_reactor_send_burst(r, m, 7), 7);
-	CHECK_EQ(plx_reactor_send_burst(r, m + 7, 9), 3);
-	CHECK_EQ(plx_reactor_send(r, add_one, &runs[10]), -EAGAIN);
+	for (int i = 0; i < 100; i++)
+		args[i] = &runs[i];
+	for (int i = 0; i < 10; i++)
+		CHECK_EQ(plx_reactor_send(r, add_one, args[i]), 0);
+	CHECK_EQ(plx_reactor_send(r, add_one, args[10]), -EAGAIN);
+	CHECK_EQ(plx_reactor_send_burst(r, add_one, args + 10, 90), 0);
 	CHECK_EQ(plx_reactor_step(r), 10);
-	for (int i = 0; i < 16; i++)
-		CHECK_EQ(runs[i], i < 10);
+	/* seven to a line, so bursts find room for more */
+	CHECK_EQ(plx_reactor_send_burst(r, add_one, args + 10, 30), 30);
+	CHECK_EQ(plx_reactor_send_burst(r, add_one, args + 40, 60), 35);
+	CHECK_EQ(plx_reactor_send(r, add_one, args[75]), -EAGAIN);
+	CHECK_EQ(plx_reactor_step(r), 65);
+	for (int i = 0; i < 100; i++)
+		CHECK_EQ(runs[i], i < 75);
 	CHECK_EQ(plx_reactor_step(r), 0);
-	CHECK_EQ(plx_reactor_send_burst(r, m, 0), 0);
-	CHECK_EQ(plx_reactor_send(r, add_one, &runs[15]), 0);
+	CHECK_EQ(plx_reactor_send_burst(r, add_one, args, 0), 0);
+	for (int i = 0; i < 1000; i++) { /* many laps, each way to cut a burst into lines */
+		unsigned int n = (unsigned int)i % 70 + 1;
+
+		memset(runs, 0, sizeof(runs));
+		CHECK_EQ(plx_reactor_send_burst(r, add_one, args, n), n);
+		CHECK_EQ(plx_reactor_step(r), n);
+		for (unsigned int k = 0; k < 100; k++)
+			CHECK_EQ(runs[k], k < n);
+	}
+	CHECK_EQ(plx_reactor_send(r, add_one, args[99]), 0);
 	plx_reactor_destroy(r); /* runs what waits */
-	CHECK_EQ(runs[15], 1);
+	CHECK_EQ(runs[99], 1);
 }
 
 static void
@@ -101,20 +116,20 @@ static void *
 send_all(void *arg)
 {
 	struct sender *s = arg;
-	struct plx_msg m[7];
+	void *args[10];
 	int done = 0;
 
 	while (done < s->count) {
 		unsigned int n = (unsigned int)(s->count - done);
 
-		n = n > 7 ? 7 : n;
+		n = n > 10 ? 10 : n;
 		for (unsigned int i = 0; i < n; i++)
-			m[i] = (struct plx_msg){take, &s->items[done + (int)i]};
-		n = plx_reactor_send_burst(s->to, m, n);
+			args[i] = &s->items[done + (int)i];
+		n = plx_reactor_send_burst(s->to, take, args, n);
 		done += (int)n;
 		if (n == 0)
 			sched_yield();
-		if (done % 1000 < 7) /* now and then let the reactor go to sleep */
+		if (done % 1000 < 10) /* now and then let the reactor go to sleep */
 			usleep(200);
 	}
 	return NULL;

@@ -8,9 +8,9 @@
 
 #include "plx_eal.h"
 #include "plx_sigbus.h"
-#include "testblk.h"
+#include "shell.h"
 
-volatile sig_atomic_t tb_interrupted;
+volatile sig_atomic_t tb_interrupted, tb_stop;
 
 /* The first asks for an orderly end, the second doesn't wait for it. */
 static void
@@ -20,6 +20,7 @@ on_signal(int sig)
 	if (tb_interrupted)
 		_exit(130);
 	tb_interrupted = 1;
+	tb_stop = 1;
 }
 
 /* A device or a peer's file that went away under its mapping. */
@@ -123,7 +124,9 @@ session(const struct tb_opts *opts, FILE *json)
 	struct tb_session s;
 	int rc = tb_session_init(&s);
 
-	if (rc == TB_OK)
+	if (rc == TB_OK && (opts->interactive || opts->file != NULL || opts->ncmd != 0))
+		rc = tb_shell_run(&s, opts);
+	else if (rc == TB_OK)
 		rc = batch(&s, opts, json);
 	return RTE_MAX(rc, tb_session_fini(&s));
 }

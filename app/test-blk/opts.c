@@ -8,14 +8,6 @@
 
 #include "opts.h"
 
-/* An option. set returns NULL, or what would have been right. */
-struct option {
-	const char *name;
-	const char *arg; /* NULL: takes none */
-	const char *(*set)(struct tb_opts *o, const char *val);
-	const char *help;
-};
-
 void
 tb_say(const char *fmt, ...)
 {
@@ -243,27 +235,59 @@ set_seed(struct tb_opts *o, const char *val)
 	return parse_number(val, 0, UINT64_MAX, &o->seed) ? NULL : "a number";
 }
 
-static const struct option options[] = {
-	{"dev", "STRING", set_dev, "a device to test; may be given several times"},
-	{"rw", "MODE", set_rw, "read, write, randread (default), randwrite, rw or randrw"},
-	{"rwmix", "N", set_rwmix, "percent of reads in rw and randrw (50)"},
-	{"bs", "SIZE", set_bs, "bytes an I/O (4k)"},
-	{"qd", "N", set_qd, "I/Os in flight in each queue (32)"},
-	{"batch", "N", set_batch, "I/Os submitted and polled at a time (32, or qd when less)"},
-	{"time", "S", set_time, "how long: 10, 0.5, 500ms, 2m (5 s, or until --size has moved)"},
+static const char *
+set_interactive(struct tb_opts *o, const char *val)
+{
+	(void)val;
+	o->interactive = true;
+	return NULL;
+}
+
+static const char *
+set_file(struct tb_opts *o, const char *val)
+{
+	o->file = val;
+	return *val != '\0' ? NULL : "a file, or - for the standard input";
+}
+
+static const char *
+set_cmd(struct tb_opts *o, const char *val)
+{
+	if (o->ncmd == TB_CMDS_MAX)
+		return "one of at most 64";
+	o->cmd[o->ncmd++] = val;
+	return NULL;
+}
+
+static const struct tb_option options[] = {
+	{"dev", "STRING", set_dev, "a device to test; may be given several times", NULL},
+	{"rw", "MODE", set_rw, "read, write, randread (default), randwrite, rw or randrw",
+		"randread"},
+	{"rwmix", "N", set_rwmix, "percent of reads in rw and randrw (50)", "50"},
+	{"bs", "SIZE", set_bs, "bytes an I/O (4k)", "4k"},
+	{"qd", "N", set_qd, "I/Os in flight in each queue (32)", "32"},
+	{"batch", "N", set_batch, "I/Os submitted and polled at a time (32, or qd when less)", ""},
+	{"time", "S", set_time, "how long: 10, 0.5, 500ms, 2m (5 s, or until --size has moved)",
+		""},
 	{"size", "SIZE", set_size,
-		"work on this much of each device, each block once; with --time, over and over"},
-	{"offset", "SIZE", set_offset, "begin here in each device (0)"},
-	{"queues", "N", set_queues, "queues of each device (one for each lcore)"},
-	{"lcores", "LIST", set_lcores, "run queues on these of EAL's lcores (all)"},
-	{"verify", "crc32c", set_verify, "tag written blocks, read all back and check them"},
-	{"json", "FILE", set_json, "the report as JSON; - for the standard output"},
-	{"allow-write", NULL, set_allow_write, "permit writes to more than software devices"},
-	{"seed", "N", set_seed, "of addresses and data (1)"},
-	{"help", NULL, NULL, "this text"},
-	{"version", NULL, NULL, "the version"},
+		"work on this much of each device, each block once; with --time, over and over",
+		""},
+	{"offset", "SIZE", set_offset, "begin here in each device (0)", "0"},
+	{"queues", "N", set_queues, "queues of each device (one for each lcore)", ""},
+	{"lcores", "LIST", set_lcores, "run queues on these of EAL's lcores (all)", ""},
+	{"verify", "crc32c", set_verify, "tag written blocks, read all back and check them", ""},
+	{"json", "FILE", set_json, "the report as JSON; - for the standard output", ""},
+	{"allow-write", NULL, set_allow_write, "permit writes to more than software devices", "no"},
+	{"seed", "N", set_seed, "of addresses and data (1)", "1"},
+	{"interactive", NULL, set_interactive, "a shell: begin with 'help' (also -i)", NULL},
+	{"cmdline-file", "FILE", set_file, "run the shell's commands in a file; - for stdin", NULL},
+	{"cmd", "COMMANDS", set_cmd, "run these, with ';' between; may be given several times",
+		NULL},
+	{"help", NULL, NULL, "this text", NULL},
+	{"version", NULL, NULL, "the version", NULL},
 };
 #define NB_OPTIONS (sizeof(options) / sizeof(options[0]))
+_Static_assert(NB_OPTIONS <= TB_OPTIONS_MAX, "as large as the table");
 
 static void
 help(void)
@@ -291,7 +315,9 @@ help(void)
 	       "\ta drive on lcore 2, the report as JSON\n"
 	       "  plx-testblk -l 2-3 -- --dev pci:0000:01:00.0 --rw randrw --rwmix 70 "
 	       "--allow-write\n"
-	       "\t70 %% reads, 30 %% writes: what is on the drive is lost\n");
+	       "\t70 %% reads, 30 %% writes: what is on the drive is lost\n"
+	       "  plx-testblk -i --dev soft-nvme:size=1G\n"
+	       "\ta shell: 'set qd 128', 'start', 'show run', 'stop', 'help'\n");
 }
 
 /* How many insertions, deletions and exchanges lead from a to b. */
@@ -358,11 +384,13 @@ static enum tb_parsed
 parse_one(struct tb_opts *o, int argc, char **argv, int *i)
 {
 	const char *arg = argv[*i], *val, *right;
-	const struct option *opt = NULL;
+	const struct tb_option *opt = NULL;
 	char name[32];
 
 	if (strcmp(arg, "-h") == 0)
 		arg = "--help";
+	if (strcmp(arg, "-i") == 0)
+		arg = "--interactive";
 	val = strchr(arg, '=');
 	snprintf(name, sizeof(name), "%.*s", val == NULL ? 31 : (int)(val - arg - 2),
 		arg[0] == '-' && arg[1] == '-' ? arg + 2 : "");
@@ -391,31 +419,38 @@ parse_one(struct tb_opts *o, int argc, char **argv, int *i)
 		return TB_PARSED_BAD;
 	}
 	right = opt->set(o, val);
+	o->given[opt - options] = val != NULL ? val : "yes";
 	if (right == NULL)
 		return TB_PARSED_RUN;
 	tb_say("--%s: '%s' is not %s", name, val, right);
 	return TB_PARSED_BAD;
 }
 
-/* What no single option can tell. */
-static const char *
-contradiction(const struct tb_opts *o, bool rwmix_given)
+unsigned int
+tb_opts_table(const struct tb_option **table)
 {
-	if (o->ndev == 0)
-		return "--dev is missing; try --dev ram:size=64M, or --help";
-	if (rwmix_given && !(o->reads && o->writes))
-		return "--rwmix is for --rw rw and --rw randrw";
-	if (o->batch > o->qd)
-		return "--batch is larger than --qd";
+	*table = options;
+	return NB_OPTIONS;
+}
+
+const struct tb_option *
+tb_opts_find(const char *name)
+{
+	const char *near = nearest(name);
+
+	for (unsigned int i = 0; i < NB_OPTIONS; i++)
+		if (options[i].def != NULL && strcmp(options[i].name, name) == 0)
+			return &options[i];
+	if (near != NULL)
+		tb_say("there is no setting '%s': did you mean '%s'?", name, near);
+	else
+		tb_say("there is no setting '%s'; 'show config' lists them", name);
 	return NULL;
 }
 
-enum tb_parsed
-tb_opts_parse(struct tb_opts *o, int argc, char **argv)
+void
+tb_opts_init(struct tb_opts *o)
 {
-	enum tb_parsed p;
-	const char *what;
-
 	*o = (struct tb_opts){.rw = "randread",
 		.random = true,
 		.reads = true,
@@ -423,21 +458,45 @@ tb_opts_parse(struct tb_opts *o, int argc, char **argv)
 		.bs = 4096,
 		.qd = 32,
 		.seed = 1};
-	for (int i = 0; i < argc; i++) {
-		p = parse_one(o, argc, argv, &i);
-		if (p != TB_PARSED_RUN)
-			return p;
-	}
-	what = contradiction(o, o->rwmix != UINT32_MAX);
-	if (what != NULL) {
-		tb_say("%s", what);
-		return TB_PARSED_BAD;
-	}
+}
+
+const char *
+tb_opts_complete(struct tb_opts *o)
+{
+	/* what no single option can tell */
+	if (o->rwmix != UINT32_MAX && !(o->reads && o->writes))
+		return "--rwmix is for --rw rw and --rw randrw";
+	if (o->batch > o->qd)
+		return "--batch is larger than --qd";
 	if (o->rwmix == UINT32_MAX)
 		o->rwmix = 50;
 	if (o->batch == 0)
 		o->batch = o->qd < 32 ? o->qd : 32;
 	if (o->time_s == 0 && o->size == 0)
 		o->time_s = 5;
-	return TB_PARSED_RUN;
+	return NULL;
+}
+
+enum tb_parsed
+tb_opts_parse(struct tb_opts *o, int argc, char **argv)
+{
+	const char *what = NULL;
+	enum tb_parsed p;
+
+	tb_opts_init(o);
+	for (int i = 0; i < argc; i++) {
+		p = parse_one(o, argc, argv, &i);
+		if (p != TB_PARSED_RUN)
+			return p;
+	}
+	if (o->interactive || o->file != NULL || o->ncmd != 0)
+		return TB_PARSED_RUN;
+	if (o->ndev == 0)
+		what = "--dev is missing; try --dev ram:size=64M, or --help";
+	if (what == NULL)
+		what = tb_opts_complete(o);
+	if (what == NULL)
+		return TB_PARSED_RUN;
+	tb_say("%s", what);
+	return TB_PARSED_BAD;
 }

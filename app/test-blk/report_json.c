@@ -199,7 +199,7 @@ tb_report_json(const struct tb_job *job, FILE *out, int exit_code)
 	add_str(root, "version", TB_VERSION);
 	add_u64(root, "format", 1);
 	add_options(root, &job->opts);
-	add_bool(root, "interrupted", tb_interrupted != 0);
+	add_bool(root, "interrupted", tb_stop != 0);
 	add_u64(root, "exit_code", (uint64_t)exit_code);
 	add_double(root, "tsc_hz", job->run->hz);
 	for (uint32_t d = 0; d < job->ntask; d++)

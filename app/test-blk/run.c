@@ -16,8 +16,8 @@
 #include "plx_mem.h"
 #include "testblk.h"
 
-#define CTRL_US 50
 #define WATCH_US 1000
+#define RESTING_WATCH_US 20000
 #define LIVE_US 1000000
 
 static int
@@ -172,6 +172,8 @@ tb_run_start(struct tb_session *s, const struct tb_opts *opts, uint32_t n)
 	struct tb_run *run = calloc(1, sizeof(*run));
 	int rc = TB_OK;
 
+	tb_stop = tb_interrupted;
+
 	if (run == NULL || (run->jobs = calloc(n, sizeof(*run->jobs))) == NULL) {
 		free(run);
 		tb_say("out of memory");
@@ -224,14 +226,6 @@ struct drive {
 	void *arg;
 };
 
-/* Sockets, admin queues and deadlines of devices. */
-static int
-poll_ctrl(void *arg)
-{
-	(void)arg;
-	return plx_ctrl_poll();
-}
-
 static int
 watch(void *arg)
 {
@@ -247,12 +241,14 @@ watch(void *arg)
 void
 tb_run_drive(struct tb_session *s, int (*wake)(void *arg), void *arg)
 {
-	struct drive d = {s, s->workers[s->nworker - 1].reactor, wake, arg};
+	/* without a run there is nothing to be quick for */
+	struct drive d = {
+		s, s->run != NULL ? s->workers[s->nworker - 1].reactor : s->resting, wake, arg};
 	struct tb_live *live =
-		s->run != NULL && isatty(STDERR_FILENO) ? tb_live_create(s->run) : NULL;
-	struct plx_poller *pollers[3] = {
-		plx_poller_add(d.reactor, "control", poll_ctrl, NULL, CTRL_US),
-		plx_poller_add(d.reactor, "watch", watch, &d, WATCH_US),
+		wake == NULL && isatty(STDERR_FILENO) ? tb_live_create(s->run) : NULL;
+	struct plx_poller *pollers[3] = {plx_reactor_add_ctrl(d.reactor),
+		plx_poller_add(d.reactor, "watch", watch, &d,
+			s->run != NULL ? WATCH_US : RESTING_WATCH_US),
 		live == NULL ? NULL
 			     : plx_poller_add(d.reactor, "live", tb_live_poll, live, LIVE_US)};
 
@@ -260,7 +256,7 @@ tb_run_drive(struct tb_session *s, int (*wake)(void *arg), void *arg)
 		plx_reactor_run(d.reactor);
 	} else {
 		tb_say("out of memory");
-		tb_interrupted = 1; /* the others are running */
+		tb_stop = 1; /* the others are running */
 	}
 	for (unsigned int i = 0; i < RTE_DIM(pollers); i++)
 		plx_poller_del(pollers[i]);
@@ -278,16 +274,6 @@ stop_dev(struct tb_dev *d)
 	return rc == 0 ? TB_OK : failed(d, "stopping", rc);
 }
 
-static void
-collect(struct tb_task *t)
-{
-	for (uint16_t i = 0; i < t->nq; i++) {
-		tb_queue_collect(&t->queues[i]);
-		if (t->queues[i].lost)
-			tb_say("%s: queue %u did not finish its I/Os", t->dev->info.name, i);
-	}
-}
-
 /* Counters of the device since the run began. */
 static void
 count(struct tb_dev *d)
@@ -300,6 +286,65 @@ count(struct tb_dev *d)
 	for (size_t i = 0; i < sizeof(now) / sizeof(*from); i++)
 		to[i] = from[i] - to[i];
 }
+
+static void
+collect(struct tb_task *t)
+{
+	if (t->dev->blk == NULL) /* dropped */
+		return;
+	for (uint16_t i = 0; i < t->nq; i++) {
+		tb_queue_collect(&t->queues[i]);
+		if (t->queues[i].lost)
+			tb_say("%s: queue %u did not finish its I/Os", t->dev->info.name, i);
+	}
+}
+
+/* ---- a device that leaves before the end ---- */
+
+struct leaving {
+	struct tb_run *run;
+	const struct tb_dev *dev;
+};
+
+static int
+left(void *arg)
+{
+	const struct leaving *l = arg;
+
+	for (uint32_t j = 0; j < l->run->njob; j++)
+		for (uint32_t i = 0; i < l->run->jobs[j].ntask; i++) {
+			const struct tb_task *t = &l->run->jobs[j].tasks[i];
+
+			for (uint16_t k = 0; t->dev == l->dev && k < t->nq; k++)
+				if (!__atomic_load_n(&t->queues[k].done, __ATOMIC_ACQUIRE))
+					return 0;
+		}
+	return 1;
+}
+
+int
+tb_run_drop_dev(struct tb_run *run, struct tb_dev *d)
+{
+	struct leaving l = {run, d};
+	int rc;
+
+	if (d->blk == NULL)
+		return TB_OK;
+	/* its queues see their I/Os cancelled, and refused, and end */
+	rc = stop_dev(d);
+	if (rc == TB_OK)
+		tb_run_drive(run->session, left, &l);
+	if (!left(&l)) {
+		tb_say("%s: its queues did not end", d->info.name);
+		return TB_FAIL;
+	}
+	count(d);
+	plx_blk_close(d->blk);
+	d->blk = NULL;
+	return rc;
+}
+
+/* ---- the end of all ---- */
 
 int
 tb_run_end(struct tb_run *run)
@@ -332,6 +377,7 @@ tb_run_end(struct tb_run *run)
 void
 tb_run_free(struct tb_run *run)
 {
+	tb_session_purge(run->session);
 	for (uint32_t j = 0; j < run->njob; j++)
 		tb_job_free(&run->jobs[j]);
 	free(run->jobs);

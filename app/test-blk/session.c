@@ -22,7 +22,11 @@ tb_session_init(struct tb_session *s)
 {
 	unsigned int lcores[RTE_MAX_LCORE], n = plx_eal_lcores(lcores, RTE_MAX_LCORE);
 
+	const struct plx_reactor_conf resting = {.idle = PLX_IDLE_INTERRUPT};
+
 	*s = (struct tb_session){.hz = (double)rte_get_tsc_hz()};
+	if (plx_reactor_create_conf("resting", &resting, &s->resting) != 0)
+		return no_memory();
 	s->workers = calloc(n, sizeof(*s->workers));
 	if (s->workers == NULL)
 		return no_memory();
@@ -61,13 +65,14 @@ add_dev(struct tb_session *s, const char *str, struct plx_dev *attachment, struc
 	return TB_OK;
 }
 
+/* Those of an attachment, or, NULL, that are attached no more. */
 static void
 drop_devs(struct tb_session *s, const struct plx_dev *attachment)
 {
 	struct tb_dev **at = &s->devs, *d;
 
 	while ((d = *at) != NULL) {
-		if (attachment != NULL && d->attachment != attachment) {
+		if (attachment != NULL ? d->attachment != attachment : !d->detached) {
 			at = &d->next;
 			continue;
 		}
@@ -120,8 +125,9 @@ tb_session_dev(const struct tb_session *s, const char *name)
 {
 	struct tb_dev *d;
 
-	for (d = s->devs; d != NULL && strcmp(d->info.name, name) != 0; d = d->next)
-		;
+	for (d = s->devs; d != NULL; d = d->next)
+		if (!d->detached && strcmp(d->info.name, name) == 0)
+			break;
 	return d;
 }
 
@@ -136,14 +142,26 @@ tb_session_detach(struct tb_session *s, const char *name)
 		tb_say("'%s' is not attached", name);
 		return TB_USAGE;
 	}
+	for (d = s->devs; s->run != NULL && d != NULL; d = d->next)
+		if (d->attachment == dev && tb_run_drop_dev(s->run, d) != TB_OK)
+			return TB_FAIL;
 	rc = plx_detach(dev);
 	if (rc == -EBUSY) /* logged; it stays */
 		return TB_FAIL;
-	drop_devs(s, dev);
+	for (d = s->devs; d != NULL; d = d->next)
+		d->detached |= d->attachment == dev;
+	if (s->run == NULL)
+		tb_session_purge(s);
 	if (rc == 0 || rc == -ENODEV)
 		return TB_OK;
 	tb_say("%s: detaching: %s", name, strerror(-rc));
 	return TB_FAIL;
+}
+
+void
+tb_session_purge(struct tb_session *s)
+{
+	drop_devs(s, NULL);
 }
 
 static void
@@ -180,9 +198,12 @@ tb_session_fini(struct tb_session *s)
 	/* a device that was removed says so when it is detached; the I/Os have told already */
 	int rc = plx_detach_all() == 0 ? TB_OK : TB_FAIL;
 
+	for (struct tb_dev *d = s->devs; d != NULL; d = d->next)
+		d->detached = true;
 	drop_devs(s, NULL);
 	for (uint32_t i = 0; i < s->nworker; i++)
 		plx_reactor_destroy(s->workers[i].reactor);
+	plx_reactor_destroy(s->resting);
 	free(s->workers);
 	return rc;
 }

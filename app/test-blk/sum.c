@@ -119,7 +119,7 @@ tb_job_verdict(const struct tb_job *job)
 
 	if (s->c.failed != 0 || s->c.cancelled != 0 || !tb_sum_balances(s) || lost_any(job))
 		return TB_FAIL;
-	if (s->bad.blocks != 0 || (!tb_verified_all(job) && !tb_interrupted))
+	if (s->bad.blocks != 0 || (!tb_verified_all(job) && !tb_stop))
 		return TB_FAIL;
 	return TB_OK;
 }

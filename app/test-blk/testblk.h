@@ -83,13 +83,15 @@ struct tb_queue {
 	struct tb_walk walk;
 	struct plx_blk_req **burst; /**< batch pointers */
 	uint16_t batch, qd;
-	bool halt;  /**< submit no more: the device is gone */
-	uint8_t op; /**< when not mixed */
+	bool halt;   /**< submit no more: the device is gone */
+	bool paused; /**< nor for now; set by the main lcore */
+	uint8_t op;  /**< when not mixed */
 	bool mixed;
 
 	/* what the fast turn never meets */
 	enum tb_phase phase;
-	uint16_t nidle, npend;     /**< entries of idle and pend */
+	bool done;             /**< nothing is done on its lcore any more; read by the main lcore */
+	uint16_t nidle, npend; /**< entries of idle and pend */
 	struct plx_blk_req **idle; /**< not prepared */
 	struct plx_blk_req **pend; /**< prepared, not accepted yet */
 	struct plx_blk_req *reqs;
@@ -118,6 +120,7 @@ struct tb_dev {
 	struct plx_blk_info info;
 	uint32_t index; /**< in order of attachment: in the tags of its blocks */
 	bool writable, removed;
+	bool detached;              /**< while a run worked on it: kept for the report */
 	uint16_t nq;                /**< queues that the run has on it */
 	struct plx_blk_stats stats; /**< of the run; before its end, when it began */
 };
@@ -164,13 +167,16 @@ struct tb_session {
 	uint32_t attached;         /**< so far: the index of the next */
 	struct tb_worker *workers; /**< the main lcore's is the last */
 	uint32_t nworker;
-	struct tb_run *run; /**< the one under way, or NULL */
+	struct plx_reactor *resting; /**< of the main lcore while there is no run: it sleeps */
+	struct tb_run *run;          /**< the one under way, or NULL */
 	double hz;
 	bool quit;
 };
 
-/** Signals that asked to end; the workers look at it. */
+/** A signal asked to end. */
 extern volatile sig_atomic_t tb_interrupted;
+/** The run is to end: by that, or a command; the workers look at it. */
+extern volatile sig_atomic_t tb_stop;
 
 /* Each returns an enum tb_exit, and prints one line when that isn't TB_OK. */
 /* session.c */
@@ -180,8 +186,10 @@ int tb_session_init(struct tb_session *s);
 int tb_session_fini(struct tb_session *s);
 /** Attach a device, or a controller with its namespaces. */
 int tb_session_attach(struct tb_session *s, const char *str);
-/** Detach what an attachment of this name, or a device of it, belongs to. */
+/** Detach what an attachment of this name, or a device of it, belongs to; also under load. */
 int tb_session_detach(struct tb_session *s, const char *name);
+/** Forget devices that were detached under load. */
+void tb_session_purge(struct tb_session *s);
 /** @return the device of that name, or NULL */
 struct tb_dev *tb_session_dev(const struct tb_session *s, const char *name);
 /** Tell of what happened to devices. */
@@ -197,8 +205,11 @@ void tb_job_free(struct tb_job *job);
 /* run.c */
 /** Begin a run of n jobs on all that is attached; nothing is left behind when that fails. */
 int tb_run_start(struct tb_session *s, const struct tb_opts *opts, uint32_t n);
-/** Drive the session on the main lcore until its run has ended, or wake() is true. */
+/** Drive the session on the main lcore until its run has ended, or wake() is true, which is asked
+ * every millisecond, or fifty times a second while there is no run. */
 void tb_run_drive(struct tb_session *s, int (*wake)(void *arg), void *arg);
+/** Take a device away from the run: its I/Os end, those in flight cancelled. */
+int tb_run_drop_dev(struct tb_run *run, struct tb_dev *d);
 /** @return whether all queues of the run are done */
 bool tb_run_over(const struct tb_run *run);
 /** Stop the devices of a run that is over and add up; then reports can be made. */

@@ -32,7 +32,7 @@ static bool __attribute__((noinline, cold)) failed(struct tb_queue *q, struct pl
 		s->c.failed++;
 		s->errs[err < TB_ERRNOS ? err : 0]++;
 	}
-	if (err == ENODEV)
+	if (err == ENODEV || err == ESHUTDOWN) /* removed, or being detached */
 		q->halt = true;
 	if (req->flags & PLX_IO_MAYBE_DMA) {
 		s->c.retired++;
@@ -100,8 +100,8 @@ turn_around(struct tb_queue *q, uint16_t n, uint64_t now, const uint32_t kind, c
 static inline bool
 special(const struct tb_queue *q, uint64_t now)
 {
-	return (q->nidle | q->npend | q->halt) != 0 || tb_interrupted != 0 || now >= q->deadline ||
-	       q->left < q->batch;
+	return (q->nidle | q->npend | q->halt | q->paused) != 0 || tb_stop != 0 ||
+	       now >= q->deadline || q->left < q->batch;
 }
 
 /* kind: enum tb_walk_kind; op: TB_READ, TB_WRITE, or TB_SIDES for mixed: constants. */
@@ -344,6 +344,7 @@ finish(struct tb_queue *q)
 	q->phase = TB_DONE;
 	plx_poller_del(q->poller);
 	q->poller = NULL;
+	__atomic_store_n(&q->done, true, __ATOMIC_RELEASE);
 	if (__atomic_sub_fetch(&q->worker->active, 1, __ATOMIC_RELEASE) == 0 && !q->worker->main)
 		plx_reactor_stop(q->worker->reactor);
 }
@@ -352,7 +353,7 @@ finish(struct tb_queue *q)
 static void
 next_phase(struct tb_queue *q, uint64_t now)
 {
-	if (q->phase == TB_RUN && q->gen != NULL && !q->halt && !tb_interrupted) {
+	if (q->phase == TB_RUN && q->gen != NULL && !q->halt && !tb_stop) {
 		q->phase = TB_READBACK;
 		q->deadline = UINT64_MAX;
 		q->left = UINT64_MAX;
@@ -377,10 +378,10 @@ slow_turn(struct tb_queue *q)
 	}
 	n = reap(q);
 	now = rte_rdtsc();
-	over = q->halt || tb_interrupted || now >= q->deadline;
+	over = q->halt || tb_stop || now >= q->deadline;
 	if (over)
 		unprepare(q);
-	else
+	else if (!__atomic_load_n(&q->paused, __ATOMIC_RELAXED))
 		while (refill(q) != 0)
 			;
 	if (!over && (q->left > 0 || q->npend > 0)) {

@@ -11,7 +11,7 @@
 #define BS 512
 #define DEPTH 16
 
-volatile sig_atomic_t tb_interrupted;
+volatile sig_atomic_t tb_stop;
 
 enum fault {
 	NONE,
@@ -365,9 +365,9 @@ interrupted(void)
 
 	for (int i = 0; i < 5; i++)
 		plx_reactor_step(b->worker.reactor);
-	tb_interrupted = 1;
+	tb_stop = 1;
 	run(b);
-	tb_interrupted = 0;
+	tb_stop = 0;
 	CHECK(tb_sum_balances(s));
 	CHECK(s->c.submitted > 0 && s->c.submitted < 5000);
 	CHECK_EQ(tb_hist_total(&s->lat[TB_BACK]), 0);

@@ -15,6 +15,7 @@
 
 struct blkr {
 	struct plx_blkr pub; /* first */
+	struct plx_blk_req **staged;
 	struct plx_blkq *q;
 	struct plx_poller *poller;
 	bool armed;
@@ -48,12 +49,18 @@ blkr_queue_disarm(struct plx_blkq *q, bool *armed)
 		;
 }
 
+static uint32_t
+nb_staged(const struct blkr *b)
+{
+	return (uint32_t)(b->pub.next - b->staged);
+}
+
 static int
 arm(void *arg)
 {
 	struct blkr *b = arg;
 
-	return b->pub.nb_staged != 0 ? -EBUSY : blkr_queue_arm(b->q, &b->armed);
+	return nb_staged(b) != 0 ? -EBUSY : blkr_queue_arm(b->q, &b->armed);
 }
 
 static void
@@ -69,13 +76,13 @@ disarm(void *arg)
 static uint32_t
 flush(struct blkr *b)
 {
-	uint32_t left = b->pub.nb_staged, n;
+	uint32_t left = nb_staged(b), n;
 
-	n = plx_blkq_submit(b->q, b->pub.staged, (uint16_t)left);
+	n = plx_blkq_submit(b->q, b->staged, (uint16_t)left);
 	left -= n;
 	if (left != 0)
-		memmove(b->pub.staged, b->pub.staged + n, left * sizeof(*b->pub.staged));
-	b->pub.nb_staged = left;
+		memmove(b->staged, b->staged + n, left * sizeof(*b->staged));
+	b->pub.next = b->staged + left;
 	return n;
 }
 
@@ -88,21 +95,25 @@ poll_queue(void *arg)
 
 	for (i = 0; i < n; i++)
 		((plx_blkr_done_fn)reqs[i]->user)(reqs[i]);
-	if (b->pub.nb_staged != 0)
+	if (b->pub.next != b->staged)
 		n += flush(b);
 	return (int)n;
 }
 
 uint32_t
-plx_blkr_flush(struct plx_blkr *b)
+plx_blkr_flush(struct plx_blkr *pub)
 {
-	return b->nb_staged != 0 ? flush((struct blkr *)b) : 0;
+	struct blkr *b = (struct blkr *)pub;
+
+	return nb_staged(b) != 0 ? flush(b) : 0;
 }
 
 uint32_t
-plx_blkr_inflight(const struct plx_blkr *b)
+plx_blkr_inflight(const struct plx_blkr *pub)
 {
-	return ((const struct blkr *)b)->q->inflight + b->nb_staged;
+	const struct blkr *b = (const struct blkr *)pub;
+
+	return b->q->inflight + nb_staged(b);
 }
 
 /* ---- create and destroy ---- */
@@ -117,11 +128,12 @@ plx_blkr_create(struct plx_reactor *r, struct plx_blkq *q, struct plx_blkr **out
 	if (b == NULL)
 		return rc;
 	b->q = q;
-	b->pub.max_staged = q->depth;
-	b->pub.staged = calloc(q->depth, sizeof(*b->pub.staged));
+	b->staged = calloc(q->depth, sizeof(*b->staged));
 	b->poller = plx_poller_add(r, q->blk->info.name, poll_queue, b, 0);
-	if (b->pub.staged == NULL || b->poller == NULL)
+	if (b->staged == NULL || b->poller == NULL)
 		goto err;
+	b->pub.next = b->staged;
+	b->pub.end = b->staged + q->depth;
 	if (plx_reactor_idle(r) != PLX_IDLE_BUSY) {
 		rc = plx_poller_idle_set(b->poller, &idle);
 		if (rc != 0)
@@ -131,7 +143,7 @@ plx_blkr_create(struct plx_reactor *r, struct plx_blkq *q, struct plx_blkr **out
 	return 0;
 err:
 	plx_poller_del(b->poller);
-	free(b->pub.staged);
+	free(b->staged);
 	free(b);
 	return rc;
 }
@@ -146,7 +158,7 @@ plx_blkr_destroy(struct plx_blkr *pub)
 	if (plx_blkr_inflight(pub) != 0)
 		return -EBUSY;
 	plx_poller_del(b->poller);
-	free(b->pub.staged);
+	free(b->staged);
 	free(b);
 	return 0;
 }

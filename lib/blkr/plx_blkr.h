@@ -35,8 +35,7 @@ typedef void (*plx_blkr_done_fn)(struct plx_blk_req *req);
 
 /** A queue that a reactor polls. What stands here is for the inline call. */
 struct plx_blkr {
-	struct plx_blk_req **staged; /**< what the next flush submits */
-	uint32_t nb_staged, max_staged;
+	struct plx_blk_req **next, **end; /**< place for what the next flush submits */
 };
 
 /**
@@ -66,10 +65,13 @@ int plx_blkr_destroy(struct plx_blkr *b);
 static inline int
 plx_blkr_submit(struct plx_blkr *b, struct plx_blk_req *req, plx_blkr_done_fn done)
 {
-	if (__builtin_expect(b->nb_staged == b->max_staged, 0))
+	struct plx_blk_req **place = b->next;
+
+	if (__builtin_expect(place == b->end, 0))
 		return -EAGAIN;
 	req->user = (void *)done;
-	b->staged[b->nb_staged++] = req;
+	*place = req;
+	b->next = place + 1;
 	return 0;
 }
 

@@ -109,11 +109,11 @@ print_driver(FILE *out, const struct tb_dev *d)
 {
 	const struct plx_blk_stats *s = &d->stats;
 
-	if ((s->split | s->bounced | s->retried | s->bad_device) != 0)
+	if ((s->split | s->bounced | s->retried | s->bad_device | s->late) != 0)
 		fprintf(out,
 			"%s: %" PRIu64 " split, %" PRIu64 " bounced, %" PRIu64 " retried, %" PRIu64
-			" senseless completions\n",
-			d->info.name, s->split, s->bounced, s->retried, s->bad_device);
+			" senseless completions, %" PRIu64 " not answered in time\n",
+			d->info.name, s->split, s->bounced, s->retried, s->bad_device, s->late);
 }
 
 static void

@@ -129,6 +129,7 @@ dev_object(const struct tb_job *job, const struct tb_task *t)
 	add_u64(drv, "bounced", d->stats.bounced);
 	add_u64(drv, "retried", d->stats.retried);
 	add_u64(drv, "bad_device", d->stats.bad_device);
+	add_u64(drv, "late", d->stats.late);
 	for (uint16_t i = 0; i < t->nq; i++)
 		json_object_array_add(queues, queue_object(job, &t->queues[i]));
 	json_object_object_add(o, "queues", queues);

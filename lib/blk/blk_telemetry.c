@@ -160,6 +160,7 @@ add_stats(struct rte_tel_data *d, const struct plx_blk_stats *st)
 	rte_tel_data_add_dict_u64(d, "bounced", st->bounced);
 	rte_tel_data_add_dict_u64(d, "retried", st->retried);
 	rte_tel_data_add_dict_u64(d, "bad_device", st->bad_device);
+	rte_tel_data_add_dict_u64(d, "late", st->late);
 }
 
 static int

@@ -30,6 +30,7 @@ vfu_irqs_init(struct plx_vfu *v)
 {
 	uint32_t i;
 
+	vfu_signal_init(&v->signal);
 	v->intx.fd = -1;
 	v->intx_unmask = -1;
 	if (v->msix_count == 0)
@@ -73,19 +74,7 @@ vfu_irqs_free(struct plx_vfu *v)
 		vfu_irqs_reset(v);
 	free(v->msix);
 	free(v->msix_table);
-}
-
-/* EAGAIN says that the counter is full, so it is set: nothing is lost. */
-static void
-fire(int fd)
-{
-	const uint64_t one = 1;
-	ssize_t n;
-
-	if (fd >= 0) {
-		n = write(fd, &one, sizeof(one));
-		RTE_SET_USED(n);
-	}
+	vfu_signal_free(&v->signal);
 }
 
 static void
@@ -93,7 +82,7 @@ msix_fire(struct plx_vfu *v, struct vfu_vec *vec)
 {
 	vec->pending = vec->masked || v->msix_fmask;
 	if (!vec->pending)
-		fire(vec->fd);
+		vfu_signal(&v->signal, vec->fd);
 }
 
 /* INTx is a level: once triggered it is masked until the client has seen to it and unmasks. */
@@ -104,7 +93,7 @@ intx_fire(struct plx_vfu *v)
 	if (v->intx.pending || v->intx.fd < 0)
 		return;
 	v->intx.masked = true;
-	fire(v->intx.fd);
+	vfu_signal(&v->signal, v->intx.fd);
 }
 
 void
@@ -143,9 +132,7 @@ set_mask(struct plx_vfu *v, struct vfu_vec *vec, bool masked)
 void
 vfu_intx_poll_unmask(struct plx_vfu *v)
 {
-	uint64_t n;
-
-	if (read(v->intx_unmask, &n, sizeof(n)) == sizeof(n))
+	if (vfu_signalled(v->intx_unmask))
 		set_mask(v, &v->intx, false);
 }
 
@@ -216,9 +203,9 @@ vfu_irq_info(struct plx_vfu *v, struct vfu_msg *m)
 }
 
 /*
- * Is it an eventfd, or at least of the kind that a write of 8 bytes can't stall (anonymous inodes
- * have no file type; pipes, terminals and files of a FUSE mount do)? And never wait on a counter
- * that the client filled up.
+ * Is it an eventfd, or at least of the kind that can't stall us (anonymous inodes have no file
+ * type; pipes, terminals and files of a FUSE mount do)? Where there is no better way than a write,
+ * see vfu_signal.c, it should not wait.
  */
 static int
 check_eventfd(int fd)

@@ -78,6 +78,12 @@ struct vfu_vec {
 	bool masked, pending;
 };
 
+/* How eventfds are signalled. */
+struct vfu_signal {
+	unsigned long ctx; /* of asynchronous I/O, 0: none */
+	int null;
+};
+
 struct plx_vfu {
 	enum vfu_state state;
 	int fd;           /* the client, or -1 */
@@ -98,6 +104,7 @@ struct plx_vfu {
 	struct vfu_dma *dma; /* sorted by iova */
 	uint32_t nb_dma, dma_room;
 
+	struct vfu_signal signal;
 	struct vfu_vec intx, *msix;
 	int intx_unmask; /* eventfd with which the client unmasks INTx, or -1 */
 	uint32_t msix_count, msix_wired;
@@ -116,6 +123,13 @@ struct plx_vfu {
 	dev_t sock_dev;
 	ino_t sock_ino;
 };
+
+/* vfu_signal.c: never wait for the client */
+void vfu_signal_init(struct vfu_signal *s);
+void vfu_signal_free(struct vfu_signal *s);
+void vfu_signal(struct vfu_signal *s, int fd);
+/* It was; the counter is taken. */
+bool vfu_signalled(int fd);
 
 /* vfu_sock.c */
 int vfu_listen(struct plx_vfu *v);

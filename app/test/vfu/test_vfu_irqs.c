@@ -226,8 +226,9 @@ static void
 full_counter(void)
 {
 	const uint64_t full = UINT64_MAX - 1;
-	int efd = eventfd(0, EFD_CLOEXEC);
+	int efd = eventfd(0, EFD_CLOEXEC), i;
 	struct rig r;
+	uint64_t n;
 
 	rig_open(&r);
 	hello(&r);
@@ -236,6 +237,16 @@ full_counter(void)
 		&efd, 1, OK("0100"));
 	CHECK(write(efd, &full, sizeof(full)) == sizeof(full));
 	plx_vfu_irq(r.vfu, 0);
+	/* the flag that we set on it belongs to the client as well */
+	CHECK(fcntl(efd, F_SETFL, 0) == 0);
+	alarm(10);
+	plx_vfu_irq(r.vfu, 0);
+	for (i = 0; i < 3000; i++) /* more than any queue of ours has room for */
+		plx_vfu_irq(r.vfu, 0);
+	CHECK(read(efd, &n, sizeof(n)) == sizeof(n) && n >= full);
+	plx_vfu_irq(r.vfu, 0);
+	CHECK_EQ(fired(efd), 1);
+	alarm(0);
 	rig_close(&r);
 	close(efd);
 }

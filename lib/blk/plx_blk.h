@@ -160,6 +160,7 @@ struct plx_nvme_cmd {
 	bool to_device;    /**< the data's direction */
 	uint16_t status;   /**< out, admin only: status field without phase; 0 is success */
 	uint64_t result;   /**< out, admin only: dwords 0 and 1 of the completion */
+	uint32_t timeout_ms; /**< admin only: bound of the wait, 0: the driver's (a minute) */
 };
 
 /** What the device does with protection information (NVM Command Set 1.0, 5.2). */

@@ -14,6 +14,8 @@
 #include "plx_pci.h"
 #include "plx_probe.h"
 
+struct plx_nvme_cmd;
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -37,6 +39,18 @@ struct plx_dev {
 	int state, rc;
 	int result;  /* of a failed attach, or of a detach */
 	bool detach; /* as soon as it is attached */
+	bool nvme;   /* one of plx_nvme_ops is under way */
+	int nvme_rc; /* -EINPROGRESS, or its outcome */
+};
+
+/** What a driver of NVMe controllers gives plx_nvme.h. One operation at a time on a device. */
+struct plx_nvme_ops {
+	/** Begin an admin command, or a reset of the controller. @return 0 done; -EINPROGRESS:
+	 * poll() follows; -errno */
+	int (*admin)(struct plx_dev *dev, struct plx_nvme_cmd *cmd);
+	int (*reset)(struct plx_dev *dev);
+	/** Go on with it. @return 0; -EINPROGRESS; -errno, once */
+	int (*poll)(struct plx_dev *dev);
 };
 
 /**
@@ -72,6 +86,8 @@ struct plx_driver {
 	 * apart by '|', behind "* " for all of pci_ids: "* vfio-pci"; NULL: none. For plx-pmdinfo
 	 */
 	const char *kmod;
+	/** The controller's own commands; NULL: not NVMe. */
+	const struct plx_nvme_ops *nvme;
 };
 
 /**

@@ -110,10 +110,10 @@ attach_step(struct nvme_ctrlr *c)
 	NVME_OR_RETURN(&c->pt, c->rc);
 	PLX_PT_CALL(&c->pt, c->rc, nvme_ctrlr_scan(c), nvme_ctrlr_scan(c));
 	NVME_OR_RETURN(&c->pt, c->rc);
-	if (c->ns == NULL) {
-		PLX_LOG(ERR, "nvme: %s: no usable namespace", c->name);
-		PLX_PT_RETURN(&c->pt, -ENODEV);
-	}
+	if (c->ns == NULL) /* it can be repaired */
+		PLX_LOG(WARNING,
+			"nvme: %s: no usable namespace; plx-nvme list-ns tells what there is",
+			c->name);
 	c->state = NVME_RUNNING;
 	c->tick = plx_deadline_in(NVME_TICK_MS);
 	PLX_PT_END(&c->pt);
@@ -291,6 +291,7 @@ const struct plx_driver plx_nvme_driver = {
 	.poll = nvme_poll,
 	.detach = nvme_detach,
 	.release = nvme_release,
+	.nvme = &nvme_ctrlr_ops,
 	.kmod = "* vfio-pci",
 };
 PLX_DRIVER_INFO(plx_nvme_driver);

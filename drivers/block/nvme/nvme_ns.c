@@ -335,6 +335,41 @@ static const struct plx_blk_ops ns_ops = {
 	.nvme_admin = ns_admin,
 };
 
+/* ---- the controller's own: plx_nvme.h ---- */
+
+static int
+ctrlr_admin(struct plx_dev *dev, struct plx_nvme_cmd *cmd)
+{
+	struct nvme_ctrlr *c = dev->priv;
+
+	c->self.c = c;
+	c->self.cmd = cmd;
+	return run(&c->self, admin_step);
+}
+
+static int
+ctrlr_reset(struct plx_dev *dev)
+{
+	struct nvme_ctrlr *c = dev->priv;
+
+	c->self.c = c;
+	return run(&c->self, reset_step);
+}
+
+static int
+ctrlr_poll(struct plx_dev *dev)
+{
+	struct nvme_ctrlr *c = dev->priv;
+
+	return c->self.step(&c->self);
+}
+
+const struct plx_nvme_ops nvme_ctrlr_ops = {
+	.admin = ctrlr_admin,
+	.reset = ctrlr_reset,
+	.poll = ctrlr_poll,
+};
+
 /* ---- coming and going ---- */
 
 /* @return 0, or why the namespace is left out */

@@ -86,7 +86,8 @@ nvme_pass_start(struct nvme_ctrlr *c, const struct plx_nvme_cmd *cmd)
 	if (cmd->data_len != 0)
 		rc = map(c, sqe, cmd->data_len);
 	if (rc == 0)
-		rc = nvme_admin_start(c, RTE_MAX(c->admin_ms, NVME_PASS_MS));
+		rc = nvme_admin_start(c, cmd->timeout_ms != 0 ? cmd->timeout_ms
+							      : RTE_MAX(c->admin_ms, NVME_PASS_MS));
 	if (rc != -EINPROGRESS) { /* the device has not seen it */
 		plx_mem_free(c->big);
 		c->big = NULL;

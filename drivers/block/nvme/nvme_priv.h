@@ -241,6 +241,7 @@ struct nvme_ctrlr {
 	struct plx_deadline until, pause, tick;
 	uint32_t i;
 	struct nvme_ns *owner; /* whose operation has the admin queue */
+	struct nvme_ns self;   /* for the controller's own: its state machine, nothing else */
 	struct nvme_qpair *q;  /* being created by a reset */
 	int reset_rc;          /* of the last reset; -EINPROGRESS until it ended */
 	bool reset_wanted;
@@ -407,6 +408,7 @@ void nvme_abort_answered(struct nvme_ctrlr *c, uint16_t i, bool refused);
 bool nvme_aborts_ok(struct nvme_ctrlr *c);
 
 /* nvme_ns.c */
+extern const struct plx_nvme_ops nvme_ctrlr_ops;
 int nvme_ns_add(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id);
 void nvme_ns_free(struct nvme_ns *ns);
 void nvme_ns_refresh(struct nvme_ns *ns, const struct nvme_id_ns *id);

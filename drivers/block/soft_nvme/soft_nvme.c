@@ -332,6 +332,38 @@ soft_detach(struct plx_dev *dev)
 static const char *const soft_keys[] = {"size", "block", "medium", "backend", "queues",
 	"io_timeout", "admin_timeout", "dbbuf", "sgl", "quirks", NULL};
 
+/* ---- the controller's own commands are the NVMe driver's ---- */
+
+static int
+soft_admin(struct plx_dev *dev, struct plx_nvme_cmd *cmd)
+{
+	struct soft *s = dev->priv;
+
+	return s->nvme->drv->nvme->admin(s->nvme, cmd);
+}
+
+static int
+soft_reset(struct plx_dev *dev)
+{
+	struct soft *s = dev->priv;
+
+	return s->nvme->drv->nvme->reset(s->nvme);
+}
+
+static int
+soft_nvme_poll(struct plx_dev *dev)
+{
+	struct soft *s = dev->priv;
+
+	return s->nvme->drv->nvme->poll(s->nvme);
+}
+
+static const struct plx_nvme_ops soft_nvme_ops = {
+	.admin = soft_admin,
+	.reset = soft_reset,
+	.poll = soft_nvme_poll,
+};
+
 extern const struct plx_driver plx_soft_nvme_driver;
 const struct plx_driver plx_soft_nvme_driver = {
 	.name = "soft-nvme",
@@ -341,5 +373,6 @@ const struct plx_driver plx_soft_nvme_driver = {
 	.attach = soft_attach,
 	.poll = soft_dev_poll,
 	.detach = soft_detach,
+	.nvme = &soft_nvme_ops,
 };
 PLX_DRIVER_INFO(plx_soft_nvme_driver);

@@ -123,6 +123,13 @@ class Bench:
         if m:
             self.samples["class", 128].append({"iops": float(m[1]) * 1e6})
 
+    def messages(self):
+        """Between two threads: a reactor's beside those of a raw rte_ring, in one run."""
+        out = run([self.build / "app/test/perf/messages", self.host, self.target, self.seconds])
+        for line in out.splitlines():
+            what, ring, reactor = line.rsplit(None, 2)
+            self.samples["messages", what].append({"ring": float(ring), "reactor": float(reactor)})
+
     def first_io(self):
         """From exec to the end of a program that attaches, writes and reads one block."""
         with Exporter(self, "ram") as e:
@@ -153,6 +160,7 @@ class Bench:
         for backend in BACKENDS:
             self.exported(backend)
         self.alone()
+        self.messages()
         self.first_io()
         self.client_memory()
 
@@ -175,6 +183,20 @@ class Bench:
             a, b = self.callgrind(depth, n), self.callgrind(depth, 2 * n)
             table[depth] = {k: (b[k] - a[k]) / n for k in b}
         return table
+
+    def callback_instructions(self):
+        """Of one I/O at 32 in flight, by a queue's own calls and by callbacks, all parts."""
+        n, got = 20000, {}
+        for how in ("raw", "callback"):
+            total = []
+            for ios in (n, 2 * n):
+                out = self.tmp / f"callgrind.{how}.{ios}"
+                run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
+                     self.build / "app/test/perf/callbacks", how,
+                     "soft-nvme:size=64M,medium=null", ios])
+                total.append(sum(instructions(out).values()))
+            got[how] = (total[1] - total[0]) / n
+        return got
 
 
 def owner_of(path):
@@ -236,7 +258,7 @@ def rst_table(title, head, rows):
     return "\n".join([title, "", rule, lines[0], rule, *lines[1:], rule, ""])
 
 
-def report(b, icount):
+def report(b, icount, calls):
     def mega(v):
         return f"{v / 1e6:.2f} M"
 
@@ -266,6 +288,15 @@ def report(b, icount):
         out[-1] += (f", {mega(median(b.samples['class', 128], 'iops'))} in a bare loop "
                     "that checks each status")
     out[-1] += ".\n"
+    rows = []
+    for what in ("burst 1", "burst 8", "burst 32", "trip"):
+        ring, reactor = (median(b.samples["messages", what], k) for k in ("ring", "reactor"))
+        rows.append(["round trip", f"{ring:.0f} ns", f"{reactor:.0f} ns"] if what == "trip" else
+                    [f"one way, {what}", f"{ring / 1e6:.1f} M/s", f"{reactor / 1e6:.1f} M/s"])
+    out.append(rst_table("Messages between two cores, several senders allowed:",
+                         ["", "rte_ring", "reactor"], rows))
+    out.append(f"Instructions an I/O on a soft-nvme, all parts: {calls['raw']:.0f} by a queue's own "
+               f"calls, {calls['callback']:.0f} by callbacks.\n")
     s, m = b.samples["start", 0], b.samples["memory", 0]
     out.append(f"From start to end of a program that attaches over vfio-user, writes and reads: "
                f"{median(s, 'seconds'):.2f} s. Resident memory {median(m, 'VmRSS'):.0f} MiB and "
@@ -294,11 +325,11 @@ def main():
     b = Bench(args)
     with tempfile.TemporaryDirectory() as tmp:
         b.tmp = pathlib.Path(tmp)
-        icount = b.instructions()
+        icount, calls = b.instructions(), b.callback_instructions()
         for i in range(b.rounds):
             print(f"round {i + 1} of {b.rounds}", flush=True)
             b.one_round()
-    text = report(b, icount)
+    text = report(b, icount, calls)
     print("\n" + text)
     if args.rst:
         args.rst.write_text(text)

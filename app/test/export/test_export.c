@@ -251,6 +251,7 @@ usage(void)
 	ENDS(0, "usage:", "-l", "0", "--", "-h");
 	ENDS(2, "--export is missing", "-l", "0");
 	ENDS(2, "unknown option '--exprot'", "-l", "0", "--", "--exprot", "x");
+	ENDS(2, "--idle 'lazy' is neither busy nor adaptive", "-l", "0", "--", "--idle", "lazy");
 	ENDS(2, "--dev needs a value", "-l", "0", "--", "--dev");
 	ENDS(2, "no driver 'rma'", "--", "--dev", "rma:size=1M", "--export",
 		"vfio-user:/tmp/x,dev=r0");

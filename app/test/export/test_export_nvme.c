@@ -216,6 +216,48 @@ open_all(void)
 	attach();
 }
 
+/* CPU time of a process in ms: fields 14 and 15 of its stat, the name in parentheses is the 2nd. */
+static long
+cpu_ms(pid_t pid)
+{
+	unsigned long user = 0, sys = 0;
+	char path[32], line[1024] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "r");
+	REQUIRE(f != NULL && fgets(line, sizeof(line), f) != NULL);
+	fclose(f);
+	REQUIRE(sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+			&user, &sys) == 2);
+	return (long)(user + sys) * 1000 / sysconf(_SC_CLK_TCK);
+}
+
+/* With --idle adaptive: no CPU without work, awake for a client, and asleep again after. */
+static void
+asleep(void)
+{
+	struct daemon d;
+	char str[64];
+	long ms;
+
+	snprintf(str, sizeof(str), "vfio-user:%s/idle,dev=r1", dir);
+	start(&d, (const char *const[]){"--lcores", any_cpu(), "--", "--idle=adaptive", "--dev",
+			  "ram:size=16M,name=r1", "--export", str, NULL});
+	REQUIRE(prints(&d, "serving r1"));
+	str[strlen(str) - strlen(",dev=r1")] = '\0';
+	for (int i = 0; i < 2; i++) {
+		usleep(300000);
+		ms = cpu_ms(d.pid);
+		sleep(1);
+		ms = cpu_ms(d.pid) - ms;
+		CHECK(ms <= 100, "%ld ms of CPU in a second", ms); /* polling takes all */
+		CHECK_EQ(plx_attach(str, &dev), 0);
+		CHECK_EQ(plx_detach(dev), 0);
+	}
+	CHECK_EQ(end(&d, SIGTERM), 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -240,6 +282,7 @@ main(int argc, char **argv)
 	RUN(data);
 	RUN(kill_it);
 	RUN(close_all);
+	RUN(asleep);
 	snprintf(str, sizeof(str), "%s/sock", dir);
 	unlink(str);
 	CHECK_EQ(rmdir(dir), 0);

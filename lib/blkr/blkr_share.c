@@ -211,9 +211,12 @@ int
 plx_blkr_share_create(struct plx_reactor *owner, struct plx_blkq *q, struct plx_blkr_share **out)
 {
 	struct plx_poller_idle idle = {.fd = plx_blkq_intr_fd(q), .arm = arm, .disarm = disarm};
-	struct plx_blkr_share *s = calloc(1, sizeof(*s));
+	struct plx_blkr_share *s;
 	int rc = 0;
 
+	if (blkr_is_user(q))
+		return -EINVAL;
+	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return -ENOMEM;
 	s->owner = owner;

@@ -102,7 +102,7 @@ struct plx_blkr_share;
  * @param owner  the reactor that will submit to the queue and poll it
  * @param q      of a started device; nobody else uses it until plx_blkr_share_destroy()
  * @param s      out
- * @return 0; -ENOMEM; errors of plx_poller_idle_set()
+ * @return 0; -EINVAL q is a user's queue; -ENOMEM; errors of plx_poller_idle_set()
  */
 int plx_blkr_share_create(struct plx_reactor *owner, struct plx_blkq *q, struct plx_blkr_share **s);
 /** Undo. The owner's thread, or while its reactor doesn't run. NULL is harmless.

@@ -94,7 +94,7 @@ test_idle(void)
 	uint64_t t;
 
 	REQUIRE(buf != NULL);
-	rig_up(&g, dev, 32, false);
+	rig_up(&g, dev, 32, true);
 	REQUIRE(plx_reactor_create_conf("idle", &conf, &g.r) == 0);
 	REQUIRE(plx_reactor_add_ctrl(g.r) != NULL);
 	REQUIRE(plx_blkr_create(g.r, g.q, &b) == 0);

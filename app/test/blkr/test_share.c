@@ -61,8 +61,10 @@ static void
 test_bounds(void)
 {
 	struct plx_blk_req reqs[20], *p[20];
+	struct plx_blkr_share *again;
 
 	setup("ram:size=1M,name=r0", 4, 1, 16);
+	CHECK_EQ(plx_blkr_share_create(g.r, u[0], &again), -EINVAL);
 	CHECK_EQ(plx_blkq_intr_fd(u[0]), -ENOTSUP);
 	CHECK_EQ(plx_blkq_intr_arm(u[0]), -ENOTSUP);
 	CHECK_EQ(u[0]->depth, 16);

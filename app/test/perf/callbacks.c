@@ -2,8 +2,9 @@
 /*
  * The callback layer beside the queue's own calls: the same reads, 32 in flight.
  *
- *	callbacks raw|callback DEVICE IOS
+ *	callbacks raw|callback|adaptive DEVICE IOS
  *
+ * adaptive: on a reactor that would sleep without work. *
  * prints TSC cycles an I/O. Under valgrind --tool=callgrind it tells instructions: take the
  * difference of two counts of I/Os.
  */
@@ -66,10 +67,11 @@ done(struct plx_blk_req *req)
 }
 
 static void
-run_callbacks(struct plx_blkq *q)
+run_callbacks(struct plx_blkq *q, enum plx_reactor_idle idle)
 {
-	r = plx_reactor_create("callbacks");
-	if (r == NULL || plx_blkr_create(r, q, &b) != 0)
+	const struct plx_reactor_conf conf = {.idle = idle};
+
+	if (plx_reactor_create_conf("callbacks", &conf, &r) != 0 || plx_blkr_create(r, q, &b) != 0)
 		exit(1);
 	for (int i = 0; i < DEPTH; i++)
 		plx_blkr_submit(b, &reqs[i], done);
@@ -103,8 +105,9 @@ main(int argc, char **argv)
 	uint8_t *buf;
 	uint64_t t;
 
-	if (argc != 4 || (strcmp(argv[1], "raw") != 0 && strcmp(argv[1], "callback") != 0)) {
-		fprintf(stderr, "usage: callbacks raw|callback DEVICE IOS\n");
+	if (argc != 4 || (strcmp(argv[1], "raw") != 0 && strcmp(argv[1], "callback") != 0 &&
+				 strcmp(argv[1], "adaptive") != 0)) {
+		fprintf(stderr, "usage: callbacks raw|callback|adaptive DEVICE IOS\n");
 		return 2;
 	}
 	if (plx_eal_init_app(1, argv) < 0 || (q = open_queue(argv[2])) == NULL)
@@ -117,7 +120,8 @@ main(int argc, char **argv)
 	if (strcmp(argv[1], "raw") == 0)
 		run_raw(q);
 	else
-		run_callbacks(q);
+		run_callbacks(
+			q, strcmp(argv[1], "adaptive") == 0 ? PLX_IDLE_ADAPTIVE : PLX_IDLE_BUSY);
 	printf("%.1f\n", (double)(rte_rdtsc() - t) / strtod(argv[3], NULL));
 	if (failed != 0)
 		fprintf(stderr, "callbacks: %" PRIu64 " reads failed\n", failed);

@@ -184,6 +184,7 @@ disconnect(struct vhost_user *u)
 	u->call.state = VHU_IDLE;
 	u->call.owner = NULL;
 	u->call.nfds = 0;
+	u->call.got = 0;
 	end_close(u);
 	vhu_backend_close(u);
 	u->virtio = u->protocol = 0;

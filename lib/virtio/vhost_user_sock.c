@@ -366,5 +366,6 @@ vhu_call_poll(struct vhost_user *u)
 	c->state = VHU_IDLE;
 	c->owner = NULL;
 	c->nfds = 0;
+	c->got = 0;
 	return rc;
 }

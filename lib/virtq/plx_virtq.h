@@ -8,10 +8,10 @@
  *
  *	while (plx_virtq_room(vq, 1) && more)
  *		id = plx_virtq_next_id(vq);  fill what belongs to id
- *		plx_virtq_add_indirect(vq, ..., id, ...)     or plx_virtq_add_chain()
+ *		plx_virtq_add_indirect(), plx_virtq_add_chain(), or a burst of the former
  *	if (plx_virtq_publish(vq, packed))  ring the device, once a burst
  *	...
- *	while ((cookie = plx_virtq_pop(vq, packed, &id)) != NULL)  it is back
+ *	n = plx_virtq_pop(vq, packed, cookies, ids, n)  these are back
  *
  * The rings lie in memory that the device writes. What the driver needs to know of a chain is kept
  * apart, in its slot: to whom it belongs, how many descriptors it has, how much the device may
@@ -181,35 +181,91 @@ plx_virtq_put_packed(struct plx_virtq *vq, uint16_t id, uint64_t iova, uint32_t 
 }
 
 /**
- * Add a chain that lies in a table of its own (2.7.5.3, 2.8.7). There is room for 1.
- * @param id        plx_virtq_next_id()
+ * A burst of chains that each lie in a table of their own (2.7.5.3, 2.8.7), in registers:
+ *
+ *	struct plx_virtq_burst b = plx_virtq_begin(vq);
+ *	while (b.next != b.end)  id = plx_virtq_burst_id(&b);  plx_virtq_burst_add(vq, packed, &b,
+ *...) plx_virtq_end(vq, packed, &b);
+ *
+ * Between begin and end nothing else is done to the queue. There is no room where the device uses
+ * buffers in order: plx_virtq_add_indirect() is for those.
+ */
+struct plx_virtq_burst {
+	const uint16_t *next, *end; /**< behind the next id; where room ends */
+	uint32_t pos;               /**< private: split: the avail index */
+};
+
+static __rte_always_inline struct plx_virtq_burst
+plx_virtq_begin(const struct plx_virtq *vq)
+{
+	const uint16_t *next = vq->free + vq->nids;
+	uint32_t room = vq->nids < vq->nfree ? vq->nids : vq->nfree;
+
+	return (struct plx_virtq_burst){next, vq->in_order ? next : next - room, vq->pos};
+}
+
+/** @return the id that the next chain will have */
+static __rte_always_inline uint32_t
+plx_virtq_burst_id(const struct plx_virtq_burst *b)
+{
+	return b->next[-1];
+}
+
+typedef uint64_t __attribute__((may_alias)) plx_virtq_u64;
+
+/** Add a chain: see plx_virtq_add_indirect(). */
+static __rte_always_inline void
+plx_virtq_burst_add(struct plx_virtq *vq, bool packed, struct plx_virtq_burst *b, uint32_t id,
+	uint64_t table, uint32_t n, uint32_t writable, void *cookie)
+{
+	struct plx_virtq_slot *s = &vq->slots[id];
+
+	s->cookie = cookie;
+	if (RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN) { /* ndesc 1 */
+		((plx_virtq_u64 *)s)[1] = writable | 1ull << 32;
+	} else {
+		s->writable = writable;
+		s->ndesc = 1;
+	}
+	if (packed) {
+		plx_virtq_put_packed(vq, (uint16_t)id, table, n * 16, VRING_DESC_F_INDIRECT);
+	} else {
+		plx_virtq_u64 *d = (plx_virtq_u64 *)&vq->desc[id];
+
+		d[0] = rte_cpu_to_le_64(table);
+		d[1] = rte_cpu_to_le_64(n * 16 | (uint64_t)VRING_DESC_F_INDIRECT << 32);
+		vq->avail->ring[b->pos++ & vq->mask] = rte_cpu_to_le_16((uint16_t)id);
+	}
+	b->next--;
+}
+
+static __rte_always_inline void
+plx_virtq_end(struct plx_virtq *vq, bool packed, const struct plx_virtq_burst *b)
+{
+	uint16_t n = (uint16_t)(vq->free + vq->nids - b->next);
+
+	vq->nids = (uint16_t)(vq->nids - n);
+	vq->nfree = (uint16_t)(vq->nfree - n);
+	vq->head = (uint16_t)(vq->head + n);
+	if (!packed)
+		vq->pos = (uint16_t)b->pos;
+}
+
+/**
+ * Add one chain that lies in a table of its own. There is room for 1.
  * @param table     its I/O address; entries are laid out as the ring's are
  * @param n         descriptors in it
  * @param writable  bytes that the device may write
  * @param cookie    what plx_virtq_pop() gives back
  */
-static __rte_always_inline void
-plx_virtq_add_indirect(struct plx_virtq *vq, bool packed, uint16_t id, uint64_t table, uint32_t n,
-	uint32_t writable, void *cookie)
+static inline void
+plx_virtq_add_indirect(
+	struct plx_virtq *vq, uint64_t table, uint32_t n, uint32_t writable, void *cookie)
 {
-	struct plx_virtq_slot *s = &vq->slots[id];
+	struct plx_virtq_burst b = plx_virtq_begin(vq);
 
-	s->cookie = cookie;
-	s->writable = writable;
-	s->ndesc = 1;
-	vq->nfree--;
-	vq->nids--;
-	vq->head++;
-	if (packed) {
-		plx_virtq_put_packed(vq, id, table, n * 16, VRING_DESC_F_INDIRECT);
-	} else {
-		struct vring_desc *d = &vq->desc[id];
-
-		d->addr = rte_cpu_to_le_64(table);
-		d->len = rte_cpu_to_le_32(n * 16);
-		d->flags = rte_cpu_to_le_16(VRING_DESC_F_INDIRECT);
-		vq->avail->ring[vq->pos++ & vq->mask] = rte_cpu_to_le_16(id);
-	}
+	plx_virtq_burst_add(vq, vq->packed, &b, plx_virtq_next_id(vq), table, n, writable, cookie);
+	plx_virtq_end(vq, vq->packed, &b);
 }
 
 /** Add a chain in the ring itself: nout pieces that the device reads, then nin that it writes.
@@ -291,103 +347,125 @@ plx_virtq_notify_data(const struct plx_virtq *vq)
 	return (uint16_t)(vq->pos | (vq->wrap >> VRING_PACKED_DESC_F_AVAIL & 1) << 15);
 }
 
-/** Private: breaks the queue. @return NULL */
-void *plx_virtq_break(struct plx_virtq *vq, uint32_t id, uint32_t len);
-/** Private: pop where the device uses buffers in order. */
-void *plx_virtq_pop_in_order(struct plx_virtq *vq, uint16_t *id);
-/** Private: free the descriptors of a chain of several in a split ring. */
-void plx_virtq_free_chain(struct plx_virtq *vq, uint16_t id);
+/** Private: breaks the queue. */
+void plx_virtq_break(struct plx_virtq *vq, uint32_t id, uint32_t len);
+/** Private: pop where the device uses buffers in order, or the queue is broken. */
+uint16_t plx_virtq_pop_in_order(struct plx_virtq *vq, void **cookies, uint16_t *ids, uint16_t n);
+/** Private: push the descriptors of a split ring's chain. @return ids on the stack */
+uint16_t plx_virtq_free_chain(struct plx_virtq *vq, uint16_t id, uint16_t nids);
 
-/** Private: is this buffer lent, and that length possible? */
-static __rte_always_inline bool
-plx_virtq_good(const struct plx_virtq *vq, uint32_t id, uint32_t len)
+/** Private: how many buffers a split ring shows as used that weren't popped. C */
+static __rte_always_inline uint16_t
+plx_virtq_used(struct plx_virtq *vq)
 {
-	return likely(
-		id <= vq->mask && vq->slots[id].cookie != NULL && len <= vq->slots[id].writable);
+	uint16_t idx = vq->used_idx;
+
+	if (vq->last_used != idx)
+		return (uint16_t)(idx - vq->last_used);
+	idx = rte_le_to_cpu_16(__atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE));
+	rte_io_rmb();
+	vq->used_idx = idx;
+	idx = (uint16_t)(idx - vq->last_used);
+	if (likely(idx <= (uint16_t)(vq->published - vq->last_used)))
+		return idx;
+	vq->used_idx = vq->last_used;
+	vq->broken = PLX_VIRTQ_BAD_INDEX;
+	return 0;
 }
 
-/** Private: move on behind a chain in a packed ring. */
-static __rte_always_inline void
-plx_virtq_skip(struct plx_virtq *vq, uint16_t n)
-{
-	vq->last_used = (uint16_t)(vq->last_used + n);
-	if (unlikely(vq->last_used >= vq->size)) {
-		vq->last_used = (uint16_t)(vq->last_used - vq->size);
-		vq->used_wrap ^= 1u << VRING_PACKED_DESC_F_AVAIL | 1u << VRING_PACKED_DESC_F_USED;
-	}
-}
-
-/** Private: does the ring show a used buffer? Read its id and length. C */
+/** Private: does a packed ring show a used buffer? Read its id and length. C */
 static __rte_always_inline bool
-plx_virtq_peek(struct plx_virtq *vq, bool packed, uint32_t *id, uint32_t *len)
+plx_virtq_peek(const struct plx_virtq *vq, uint16_t pos, uint16_t wrap, uint32_t *id, uint32_t *len)
 {
 	const uint16_t both = 1u << VRING_PACKED_DESC_F_AVAIL | 1u << VRING_PACKED_DESC_F_USED;
+	const volatile struct vring_packed_desc *d = &vq->ring[pos];
+	uint16_t flags = rte_le_to_cpu_16(__atomic_load_n(&vq->ring[pos].flags, __ATOMIC_ACQUIRE));
 
-	if (packed) {
-		const volatile struct vring_packed_desc *d = &vq->ring[vq->last_used];
-		uint16_t flags = rte_le_to_cpu_16(
-			__atomic_load_n(&vq->ring[vq->last_used].flags, __ATOMIC_ACQUIRE));
-
-		if ((flags & both) != vq->used_wrap)
-			return false;
-		rte_io_rmb();
-		*id = rte_le_to_cpu_16(d->id);
-		*len = flags & VRING_DESC_F_WRITE ? rte_le_to_cpu_32(d->len) : 0;
-		return true;
-	}
-	if (vq->last_used == vq->used_idx) {
-		uint16_t idx = rte_le_to_cpu_16(__atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE));
-
-		if (likely(idx == vq->last_used))
-			return false;
-		rte_io_rmb();
-		vq->used_idx = idx;
-		if (unlikely((uint16_t)(idx - vq->last_used) >
-			     (uint16_t)(vq->published - vq->last_used))) {
-			vq->broken = PLX_VIRTQ_BAD_INDEX;
-			return false;
-		}
-	}
-	const volatile struct vring_used_elem *e = &vq->used->ring[vq->last_used & vq->mask];
-
-	*id = rte_le_to_cpu_32(e->id);
-	*len = rte_le_to_cpu_32(e->len);
+	if ((flags & both) != wrap)
+		return false;
+	rte_io_rmb();
+	*id = rte_le_to_cpu_16(d->id);
+	*len = flags & VRING_DESC_F_WRITE ? rte_le_to_cpu_32(d->len) : 0;
 	return true;
 }
 
-/**
- * Take back a chain.
- * @param id  out: its id, free from now on
- * @return its cookie; NULL there is none, or the queue is broken
- */
-static __rte_always_inline void *
-plx_virtq_pop(struct plx_virtq *vq, bool packed, uint16_t *id)
+static __rte_always_inline uint16_t
+plx_virtq_pop_split(struct plx_virtq *vq, void **cookies, uint16_t *ids, uint16_t n)
 {
-	struct plx_virtq_slot *s;
-	uint32_t uid, len;
-	void *cookie;
+	struct plx_virtq_slot *const slots = vq->slots;
+	uint16_t i, have = plx_virtq_used(vq), nids = vq->nids, last = vq->last_used;
+	const uint16_t mask = vq->mask, nids0 = nids;
 
-	if (unlikely(vq->in_order))
-		return plx_virtq_pop_in_order(vq, id);
-	if (unlikely(vq->broken != 0) || !plx_virtq_peek(vq, packed, &uid, &len))
-		return NULL;
-	if (unlikely(!plx_virtq_good(vq, uid, len)))
-		return plx_virtq_break(vq, uid, len);
-	s = &vq->slots[uid];
-	cookie = s->cookie;
-	s->cookie = NULL;
-	*id = (uint16_t)uid;
-	if (packed)
-		plx_virtq_skip(vq, s->ndesc);
-	else
-		vq->last_used++;
-	if (!packed && unlikely(s->ndesc != 1)) {
-		plx_virtq_free_chain(vq, (uint16_t)uid);
-		return cookie;
+	n = have < n ? have : n;
+	for (i = 0; i < n; i++) {
+		const volatile struct vring_used_elem *e = &vq->used->ring[last & mask];
+		uint32_t id = rte_le_to_cpu_32(e->id), len = rte_le_to_cpu_32(e->len);
+		struct plx_virtq_slot *s = &slots[id];
+
+		if (unlikely(id > mask || s->cookie == NULL || len > s->writable)) {
+			plx_virtq_break(vq, id, len);
+			break;
+		}
+		cookies[i] = s->cookie;
+		ids[i] = (uint16_t)id;
+		s->cookie = NULL;
+		last++;
+		if (unlikely(s->ndesc != 1))
+			nids = plx_virtq_free_chain(vq, (uint16_t)id, nids);
+		else
+			vq->free[nids++] = (uint16_t)id;
 	}
-	vq->free[vq->nids++] = (uint16_t)uid;
-	vq->nfree = (uint16_t)(vq->nfree + (packed ? s->ndesc : 1));
-	return cookie;
+	vq->last_used = last;
+	vq->nids = nids;
+	vq->nfree = (uint16_t)(vq->nfree + nids - nids0);
+	return i;
+}
+
+static __rte_always_inline uint16_t
+plx_virtq_pop_packed(struct plx_virtq *vq, void **cookies, uint16_t *ids, uint16_t n)
+{
+	struct plx_virtq_slot *const slots = vq->slots;
+	uint16_t i, pos = vq->last_used, wrap = vq->used_wrap, freed = 0;
+	uint32_t id, len;
+
+	for (i = 0; i < n && plx_virtq_peek(vq, pos, wrap, &id, &len); i++) {
+		struct plx_virtq_slot *s = &slots[id];
+
+		if (unlikely(id > vq->mask || s->cookie == NULL || len > s->writable)) {
+			plx_virtq_break(vq, id, len);
+			break;
+		}
+		cookies[i] = s->cookie;
+		ids[i] = (uint16_t)id;
+		s->cookie = NULL;
+		vq->free[vq->nids + i] = (uint16_t)id;
+		freed = (uint16_t)(freed + s->ndesc);
+		pos = (uint16_t)(pos + s->ndesc);
+		if (unlikely(pos >= vq->size)) {
+			pos = (uint16_t)(pos - vq->size);
+			wrap ^= 1u << VRING_PACKED_DESC_F_AVAIL | 1u << VRING_PACKED_DESC_F_USED;
+		}
+	}
+	vq->last_used = pos;
+	vq->used_wrap = wrap;
+	vq->nids = (uint16_t)(vq->nids + i);
+	vq->nfree = (uint16_t)(vq->nfree + freed);
+	return i;
+}
+
+/**
+ * Take back up to n chains.
+ * @param cookies  out
+ * @param ids      out: their ids, free from now on
+ * @return how many; 0 there are none, or the queue is broken
+ */
+static __rte_always_inline uint16_t
+plx_virtq_pop(struct plx_virtq *vq, bool packed, void **cookies, uint16_t *ids, uint16_t n)
+{
+	if (unlikely(vq->in_order || vq->broken != 0))
+		return plx_virtq_pop_in_order(vq, cookies, ids, n);
+	return packed ? plx_virtq_pop_packed(vq, cookies, ids, n)
+		      : plx_virtq_pop_split(vq, cookies, ids, n);
 }
 
 /** @return whether plx_virtq_pop() would find something, or find out that the queue is broken */

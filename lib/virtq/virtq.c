@@ -181,16 +181,16 @@ plx_virtq_add_chain(struct plx_virtq *vq, const struct plx_virtq_buf *bufs, uint
 		add_split(vq, id, bufs, n, nout);
 }
 
-void
-plx_virtq_free_chain(struct plx_virtq *vq, uint16_t id)
+uint16_t
+plx_virtq_free_chain(struct plx_virtq *vq, uint16_t id, uint16_t nids)
 {
 	uint16_t i, n = vq->slots[id].ndesc;
 
 	/* the other way round, so that they come in the same order again */
-	vq->nids = (uint16_t)(vq->nids + n);
+	nids = (uint16_t)(nids + n);
 	for (i = 0; i < n; i++, id = vq->slots[id].next)
-		vq->free[vq->nids - 1 - i] = id;
-	vq->nfree = (uint16_t)(vq->nfree + n);
+		vq->free[nids - 1 - i] = id;
+	return nids;
 }
 
 /* ---- interrupts ---- */

@@ -37,7 +37,7 @@ plx_virtq_inflight(const struct plx_virtq *vq)
 	return n;
 }
 
-void *
+void
 plx_virtq_break(struct plx_virtq *vq, uint32_t id, uint32_t len)
 {
 	if (id > vq->mask)
@@ -46,7 +46,6 @@ plx_virtq_break(struct plx_virtq *vq, uint32_t id, uint32_t len)
 		vq->broken = PLX_VIRTQ_NOT_LENT;
 	else
 		vq->broken = PLX_VIRTQ_BAD_LENGTH;
-	return NULL;
 }
 
 /*
@@ -58,9 +57,19 @@ batch_begin(struct plx_virtq *vq)
 {
 	uint32_t id, len;
 
-	if (!plx_virtq_peek(vq, vq->packed, &id, &len))
-		return false;
-	if (!plx_virtq_good(vq, id, len)) {
+	if (vq->packed) {
+		if (!plx_virtq_peek(vq, vq->last_used, vq->used_wrap, &id, &len))
+			return false;
+	} else {
+		const volatile struct vring_used_elem *e;
+
+		if (plx_virtq_used(vq) == 0)
+			return false;
+		e = &vq->used->ring[vq->last_used & vq->mask];
+		id = rte_le_to_cpu_32(e->id);
+		len = rte_le_to_cpu_32(e->len);
+	}
+	if (id > vq->mask || vq->slots[id].cookie == NULL || len > vq->slots[id].writable) {
 		plx_virtq_break(vq, id, len);
 		return false;
 	}
@@ -69,8 +78,7 @@ batch_begin(struct plx_virtq *vq)
 	return true;
 }
 
-/* A batch that goes beyond the device's own index, and what it would have to know of chains that
- * it wasn't shown yet. */
+/* The batch's end is lent, so all up to it are; but the device's index must cover them. */
 static bool
 within_index(struct plx_virtq *vq)
 {
@@ -80,11 +88,20 @@ within_index(struct plx_virtq *vq)
 	return false;
 }
 
-void *
-plx_virtq_pop_in_order(struct plx_virtq *vq, uint16_t *id)
+static void
+skip(struct plx_virtq *vq, uint16_t n)
+{
+	vq->last_used = (uint16_t)(vq->last_used + n);
+	if (vq->last_used < vq->size)
+		return;
+	vq->last_used = (uint16_t)(vq->last_used - vq->size);
+	vq->used_wrap ^= 1u << VRING_PACKED_DESC_F_AVAIL | 1u << VRING_PACKED_DESC_F_USED;
+}
+
+static void *
+pop_oldest(struct plx_virtq *vq, uint16_t *id)
 {
 	struct plx_virtq_slot *s;
-	void *cookie;
 	uint16_t n;
 
 	if (vq->broken != 0 || (!vq->in_batch && !batch_begin(vq)) || !within_index(vq))
@@ -92,19 +109,29 @@ plx_virtq_pop_in_order(struct plx_virtq *vq, uint16_t *id)
 	*id = vq->oldest & vq->mask;
 	s = &vq->slots[*id];
 	n = s->ndesc;
-	cookie = s->cookie;
-	if (cookie == NULL) /* the batch's end is lent, but is no head of a chain's order */
-		return plx_virtq_break(vq, *id, 0);
-	s->cookie = NULL;
 	vq->in_batch = *id != vq->batch;
 	vq->oldest = (uint16_t)(vq->oldest + (vq->packed ? 1 : n));
 	if (vq->packed)
-		plx_virtq_skip(vq, n);
+		skip(vq, n);
 	else
 		vq->last_used++;
 	vq->nids = (uint16_t)(vq->nids + (vq->packed ? 1 : n));
 	vq->nfree = (uint16_t)(vq->nfree + n);
-	return cookie;
+	return s->cookie;
+}
+
+uint16_t
+plx_virtq_pop_in_order(struct plx_virtq *vq, void **cookies, uint16_t *ids, uint16_t n)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		cookies[i] = pop_oldest(vq, &ids[i]);
+		if (cookies[i] == NULL)
+			break;
+		vq->slots[ids[i]].cookie = NULL;
+	}
+	return i;
 }
 
 const char *

@@ -54,8 +54,6 @@ static struct vring_packed_desc packed_table[3];
 static void
 add_indirect(struct rig *r, uintptr_t n)
 {
-	uint16_t id = plx_virtq_next_id(&r->vq);
-
 	for (uint16_t i = 0; i < 3; i++) {
 		uint32_t len = i == 2 ? 4 : 16;
 		uint16_t write = i == 2 ? VRING_DESC_F_WRITE : 0;
@@ -64,17 +62,19 @@ add_indirect(struct rig *r, uintptr_t n)
 			(uintptr_t)buf, len, i == 2 ? write : VRING_DESC_F_NEXT, (uint16_t)(i + 1)};
 		packed_table[i] = (struct vring_packed_desc){(uintptr_t)buf, len, 0, write};
 	}
-	plx_virtq_add_indirect(&r->vq, r->vq.packed, id,
-		r->vq.packed ? (uintptr_t)packed_table : (uintptr_t)table, 3, 4, (void *)n);
+	plx_virtq_add_indirect(
+		&r->vq, r->vq.packed ? (uintptr_t)packed_table : (uintptr_t)table, 3, 4, (void *)n);
 }
 
 static void *
 pop(struct rig *r)
 {
 	uint16_t id = UINT16_MAX;
-	void *cookie = plx_virtq_pop(&r->vq, r->vq.packed, &id);
+	void *cookie;
 
-	CHECK(cookie == NULL || id < r->vq.size);
+	if (plx_virtq_pop(&r->vq, r->vq.packed, &cookie, &id, 1) == 0)
+		return NULL;
+	CHECK(cookie != NULL && id < r->vq.size);
 	return cookie;
 }
 

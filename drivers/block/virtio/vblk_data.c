@@ -212,8 +212,8 @@ put_table(struct vblk_queue *q, const struct chain *c, uint16_t id, struct plx_b
 		s[i] = (struct vring_desc){
 			addr, len, rte_cpu_to_le_16(flags), rte_cpu_to_le_16((uint16_t)(i + 1))};
 	}
-	plx_virtq_add_indirect(&q->vq, q->vq.packed, id,
-		q->extra_iova + (uint64_t)id * q->extra_bytes, c->n, writable, req);
+	plx_virtq_add_indirect(
+		&q->vq, q->extra_iova + (uint64_t)id * q->extra_bytes, c->n, writable, req);
 }
 
 static int

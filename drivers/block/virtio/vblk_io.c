@@ -14,14 +14,7 @@
 
 #include "vblk_priv.h"
 
-void
-vblk_ring(struct vblk_queue *q)
-{
-	if (!plx_virtq_publish(&q->vq, q->vq.packed))
-		return;
-	plx_stat_add(&q->dq.st.doorbells, 1);
-	plx_virtio_kick(&q->tq);
-}
+#define REAP 64 /* completions in one poll */
 
 /* Any request but those that the loop below takes. @return 0; -EAGAIN no room */
 static __rte_noinline int
@@ -40,56 +33,74 @@ submit_other(struct vblk_queue *q, struct plx_blk_req *req)
 	return plx_drvq_submit_slow(dq, req, rc);
 }
 
+static void
+ring(struct vblk_queue *q)
+{
+	plx_stat_add(&q->dq.st.doorbells, 1);
+	plx_virtio_kick(&q->tq);
+}
+
+void
+vblk_ring(struct vblk_queue *q)
+{
+	if (plx_virtq_publish(&q->vq, q->vq.packed))
+		ring(q);
+}
+
+/* The loop: reads and writes of one piece in the arena. */
 static __rte_always_inline uint16_t
 submit(struct vblk_queue *q, struct plx_blk_req *const *reqs, uint16_t n, const bool packed)
 {
 	const uint64_t nblocks = q->dq.nblocks, plain_bytes = q->plain_bytes;
-	uint64_t plain = 0, blocks = 0, writes = 0, wblocks = 0;
-	uint32_t room = q->dq.q.depth - q->dq.q.inflight;
+	const uint64_t dma_va = q->dma.va, dma_len = q->dma.len, dma_iova = q->dma.iova;
+	struct plx_virtq_burst b = plx_virtq_begin(&q->vq);
+	struct vblk_line *const lines = q->lines;
+	struct vblk_result *const results = q->results;
+	uint64_t count[2] = {0}, blocks[2] = {0}; /* reads, writes */
+	bool stop = false;
 	uint16_t i;
 
-	n = (uint16_t)RTE_MIN(n, room);
+	n = (uint16_t)RTE_MIN(n, q->dq.q.depth - q->dq.q.inflight);
 	for (i = 0; i < n; i++) {
 		struct plx_blk_req *req = reqs[i];
-		uint64_t off = (uintptr_t)req->buf - q->dma.va, nblk = req->nblk, len;
+		uint64_t off = (uintptr_t)req->buf - dma_va, nblk = req->nblk, len;
+		uint32_t op, word, id;
 		struct vblk_line *line;
-		uint32_t op, word;
-		uint16_t id;
 
 		memcpy(&word, req, sizeof(word)); /* op, flags, nseg: only op 0 or 1 */
 		op = word & 1;
 		len = nblk << q->lba_shift;
 		if (unlikely((word & ~1u) != 0 || req->ext != NULL ||
 			     nblk - 1 >= q->dq.max_nblk[op] || req->lba > nblocks - nblk ||
-			     len > plain_bytes || off >= q->dma.len || len > q->dma.len - off ||
-			     !plx_virtq_room(&q->vq, 1))) {
+			     len > plain_bytes || off > dma_len - len || b.next == b.end)) {
+			plx_virtq_end(&q->vq, packed, &b);
 			if (submit_other(q, req) != 0)
+				stop = true;
+			b = plx_virtq_begin(&q->vq);
+			if (unlikely(stop))
 				break;
 			continue;
 		}
-		id = plx_virtq_next_id(&q->vq);
-		line = &q->lines[id];
+		id = plx_virtq_burst_id(&b);
+		line = &lines[id];
 		/* READ 0 is IN 0, WRITE 1 is OUT 1 */
-		line->header = (vblk_u64x2){
-			rte_cpu_to_le_64(op), rte_cpu_to_le_64(req->lba << q->sector_shift)};
-		line->table[1] = (vblk_u64x2){rte_cpu_to_le_64(q->dma.iova + off),
-			rte_cpu_to_le_64(len) | q->data_flags[op]};
-		q->results[id].status = VBLK_S_UNSET;
-		plx_virtq_add_indirect(&q->vq, packed, id, q->lines_iova + id * sizeof(*line), 3,
+		line->header[0] = rte_cpu_to_le_64(op);
+		line->header[1] = rte_cpu_to_le_64(req->lba << q->sector_shift);
+		line->data[0] = rte_cpu_to_le_64(dma_iova + off);
+		line->data[1] = rte_cpu_to_le_64(len) | q->data_flags[op];
+		results[id].status = VBLK_S_UNSET;
+		plx_virtq_burst_add(&q->vq, packed, &b, id, q->lines_iova + id * sizeof(*line), 3,
 			op != 0 ? 1 : (uint32_t)len + 1, req);
-		plain++;
-		blocks += nblk;
-		writes += op;
-		wblocks += nblk & -(uint64_t)op;
+		count[op]++;
+		blocks[op] += nblk;
 	}
-	if (plx_virtq_publish(&q->vq, packed)) {
-		plx_stat_add(&q->dq.st.doorbells, 1);
-		plx_virtio_kick(&q->tq);
-	}
-	if (plain != writes)
-		plx_drvq_count_ops(&q->dq, PLX_OP_READ, plain - writes, blocks - wblocks);
-	if (writes != 0)
-		plx_drvq_count_ops(&q->dq, PLX_OP_WRITE, writes, wblocks);
+	plx_virtq_end(&q->vq, packed, &b);
+	if (plx_virtq_publish(&q->vq, packed))
+		ring(q);
+	if (count[0] != 0)
+		plx_drvq_count_ops(&q->dq, PLX_OP_READ, count[0], blocks[0]);
+	if (count[1] != 0)
+		plx_drvq_count_ops(&q->dq, PLX_OP_WRITE, count[1], blocks[1]);
 	return plx_drvq_count_submit(&q->dq, i);
 }
 
@@ -124,28 +135,29 @@ sick(struct vblk_queue *q)
 	__atomic_store_n(&q->v->sick, true, __ATOMIC_RELAXED);
 }
 
+/* Out of requests that are back come requests that are finished, over themselves. */
 static __rte_always_inline uint16_t
 reap(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *errors,
 	const bool packed)
 {
-	struct plx_blk_req **out = reqs, **const end = reqs + n, *req;
-	uint16_t id, left = q->vq.size;
+	const struct vblk_result *const results = q->results;
+	const uint8_t *const mark = q->mark;
+	struct plx_blk_req **out = reqs;
+	uint16_t i, ids[REAP];
 
-	/* a device that completes without end is left for the next poll */
-	while (out != end && left-- != 0 && (req = plx_virtq_pop(&q->vq, packed, &id)) != NULL) {
-		uint8_t status = *(volatile uint8_t *)&q->results[id].status;
+	n = plx_virtq_pop(&q->vq, packed, (void **)reqs, ids, (uint16_t)RTE_MIN(n, REAP));
+	for (i = 0; i < n; i++) {
+		struct plx_blk_req *req = reqs[i];
+		uint8_t status = *(const volatile uint8_t *)&results[ids[i]].status;
 
-		if (unlikely((status | q->mark[id]) != 0)) {
-			req = complete_slow(q, req, id, status);
+		if (unlikely((status | mark[ids[i]] | (req->flags & PLX_IO_CHILD)) != 0)) {
+			req = complete_slow(q, req, ids[i], status);
 			if (req == NULL)
 				continue;
 			*errors = (uint16_t)(*errors + (req->status != 0));
 		} else {
 			req->status = 0;
 			req->raw = 0;
-			req = plx_drvq_resolve(&q->dq, req);
-			if (unlikely(req == NULL))
-				continue;
 		}
 		*out++ = req;
 	}
@@ -182,10 +194,8 @@ poll(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n, const bool pac
 	done = reap(q, reqs + popped, (uint16_t)(n - popped), &errors, packed);
 	if (unlikely(q->dq.split_active != 0))
 		plx_drvq_pump(&q->dq);
-	if (unlikely(plx_virtq_publish(&q->vq, packed))) {
-		plx_stat_add(&q->dq.st.doorbells, 1);
-		plx_virtio_kick(&q->tq);
-	}
+	if (unlikely(plx_virtq_publish(&q->vq, packed)))
+		ring(q);
 	if (unlikely(q->vq.intr) && done != 0)
 		rearm(q);
 	return plx_drvq_count_poll(&q->dq, popped, done, errors);

@@ -31,13 +31,11 @@
 #define VBLK_RETRIES 4           /* of a command, each by a reset of the device */
 #define VBLK_MAX_QUEUES 256
 
-typedef uint64_t vblk_u64x2 __attribute__((vector_size(16), may_alias));
-
 /* What the commonest command consists of: header, one piece of data, status. One cache line of
  * memory that the device reads; only the data's descriptor and the header ever change. */
 struct vblk_line {
-	vblk_u64x2 table[3];
-	vblk_u64x2 header;
+	uint64_t head[2], data[2], status[2]; /* descriptors */
+	uint64_t header[2];
 } __rte_cache_aligned;
 static_assert(sizeof(struct vblk_line) == 64, "a cache line");
 

@@ -73,13 +73,12 @@ prepare_lines(struct vblk_queue *q)
 		uint64_t line = q->lines_iova + i * sizeof(struct vblk_line);
 		uint64_t result = q->results_iova + i * sizeof(struct vblk_result);
 
-		q->lines[i].table[0] =
-			(vblk_u64x2){rte_cpu_to_le_64(line + offsetof(struct vblk_line, header)),
-				rte_cpu_to_le_64(sizeof(struct vblk_header) | f |
-						 (q->vq.packed ? 0 : 1ull << 48))};
-		q->lines[i].table[2] = (vblk_u64x2){
-			rte_cpu_to_le_64(result + offsetof(struct vblk_result, status)),
-			rte_cpu_to_le_64(1 | w)};
+		q->lines[i].head[0] = rte_cpu_to_le_64(line + offsetof(struct vblk_line, header));
+		q->lines[i].head[1] = rte_cpu_to_le_64(
+			sizeof(struct vblk_header) | f | (q->vq.packed ? 0 : 1ull << 48));
+		q->lines[i].status[0] =
+			rte_cpu_to_le_64(result + offsetof(struct vblk_result, status));
+		q->lines[i].status[1] = rte_cpu_to_le_64(1 | w);
 	}
 	q->data_flags[0] = rte_cpu_to_le_64(f | w | (q->vq.packed ? 0 : 2ull << 48));
 	q->data_flags[1] = rte_cpu_to_le_64(f | (q->vq.packed ? 0 : 2ull << 48));
@@ -101,6 +100,7 @@ vblk_queue_map(struct vblk_queue *q)
 	q->results_iova = iova + l.results;
 	q->extra_iova = iova + l.extra;
 	q->dma = q->dom->table->r[0];
+	q->plain_bytes = q->indirect ? RTE_MIN((uint64_t)q->size_max, (uint64_t)q->dma.len) : 0;
 	prepare_lines(q);
 	return 0;
 }
@@ -119,7 +119,6 @@ set_limits(struct vblk_queue *q)
 			   sizeof(struct vring_desc) * (q->indirect ? q->max_segs + 2 : 2));
 	q->lba_shift = (uint8_t)rte_bsf32(info->block_size);
 	q->sector_shift = (uint8_t)(q->lba_shift - VBLK_SECTOR_SHIFT);
-	q->plain_bytes = q->indirect ? q->size_max : 0;
 	q->dq.submit = vblk_has(v, VIRTIO_F_RING_PACKED) ? vblk_submit_packed : vblk_submit_split;
 	q->dq.poll = vblk_has(v, VIRTIO_F_RING_PACKED) ? vblk_poll_packed : vblk_poll_split;
 	q->dq.issue = vblk_issue;

@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""A back end killed again and again: TEST-RECONNECT BACKEND ROUNDS BOUND_MS WHAT...
+
+WHAT: "qsd" for qemu-storage-daemon, else "backend" and arguments of it; "keys=..." goes to the
+device string.
+"""
+import subprocess
+import sys
+import tempfile
+
+import qsd
+
+test, backend, rounds, bound, *what = sys.argv[1:]
+keys = ''.join(f',{w[5:]}' for w in what if w.startswith('keys='))
+what = [w for w in what if not w.startswith('keys=')]
+
+with tempfile.TemporaryDirectory() as tmp:
+    sock, image = f'{tmp}/sock', f'{tmp}/image'
+    with open(image, 'wb') as f:
+        f.truncate(16 << 20)
+    if what == ['qsd']:
+        qsd.need('qemu-storage-daemon')
+        command = ['qemu-storage-daemon', '--blockdev',
+                   f'driver=file,node-name=n0,filename={image}', '--export',
+                   f'type=vhost-user-blk,id=e0,node-name=n0,addr.type=unix,addr.path={sock},'
+                   'writable=on']
+    else:
+        command = [backend, sock, image, *what[1:]]
+    sys.exit(subprocess.run([test, rounds, bound, keys, sock, *command]).returncode)

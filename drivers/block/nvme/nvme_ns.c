@@ -239,6 +239,7 @@ reset_step(struct nvme_ns *ns)
 	PLX_PT_WAIT(&ns->pt, may_run(ns) || c->reset_wanted);
 	if (c->state == NVME_DEAD)
 		PLX_PT_RETURN(&ns->pt, -ENODEV);
+	c->gentle = !c->reset_wanted;
 	nvme_ctrlr_want_reset(c);
 	PLX_PT_WAIT(&ns->pt, c->reset_rc != -EINPROGRESS);
 	PLX_PT_RETURN(&ns->pt, c->reset_rc);

@@ -245,6 +245,7 @@ struct nvme_ctrlr {
 	struct nvme_qpair *q;  /* being created by a reset */
 	int reset_rc;          /* of the last reset; -EINPROGRESS until it ended */
 	bool reset_wanted;
+	bool gentle;               /* by the application: commands in flight may end first */
 	bool detaching, resetting; /* detach waits for a reset to end */
 	unsigned int resets;       /* tries of the reset under way */
 	unsigned int storm, quiet; /* resets for trouble, ticks without */

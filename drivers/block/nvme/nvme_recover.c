@@ -23,6 +23,7 @@ PLX_LOG_USE(nvme);
 #define RESETS 3       /* in a row that fail */
 #define STORM 10       /* that succeed, but the controller fails again */
 #define QUIET_TICKS 20 /* without trouble: not in a row any more */
+#define SETTLE_MS 1000 /* commands may take to end before a reset that was asked for */
 
 /* ---- the end ---- */
 
@@ -106,6 +107,20 @@ park_all(struct nvme_ctrlr *c)
 	for (ns = c->ns; ns != NULL && rc == 0; ns = ns->next)
 		rc = plx_blk_park(&ns->blk);
 	return rc;
+}
+
+/* Whether what a working controller was doing is done. Reset in the middle of fetching commands,
+ * some never come to: QEMU's touches queues that it freed. */
+static bool
+settled(struct nvme_ctrlr *c)
+{
+	struct nvme_qpair *q;
+	uint32_t left = 0;
+
+	for (q = c->queues; q != NULL; q = q->next)
+		if (q->created)
+			left += nvme_queue_drain(q);
+	return left == 0 || !c->gentle || plx_deadline_past(c->pause);
 }
 
 /* Every queue that the device had is created again, but those that were being stopped. What it
@@ -200,6 +215,8 @@ reset_step(struct nvme_ctrlr *c)
 	PLX_PT_BEGIN(&c->ladder);
 	c->try_rc = park_all(c);
 	NVME_OR_RETURN(&c->ladder, c->try_rc);
+	c->pause = plx_deadline_in(SETTLE_MS);
+	PLX_PT_WAIT(&c->ladder, settled(c));
 	for (c->resets = 1;; c->resets++) {
 		PLX_PT_CALL(&c->ladder, c->try_rc, try_reset(c), try_reset(c));
 		if (c->try_rc == 0 || !worth_another(c))
@@ -217,7 +234,7 @@ reset_end(struct nvme_ctrlr *c, int rc)
 {
 	struct nvme_ns *ns;
 
-	c->reset_wanted = false;
+	c->reset_wanted = c->gentle = false;
 	c->reset_rc = rc;
 	if (rc != 0) {
 		nvme_ctrlr_dead(c, rc);

@@ -114,17 +114,29 @@ nb_chosen(const struct tb_job *job)
 	return n;
 }
 
-/* The queues of all jobs go round the lcores, each to the next that its job may have. */
+/* The lcore for a device's next queue: with the fewest queues of all jobs; of these, one on the
+ * device's node. */
 static struct tb_worker *
-next_worker(const struct tb_job *job)
+next_worker(const struct tb_task *t)
 {
-	const struct tb_session *s = job->run->session;
-	struct tb_worker *w;
+	const struct tb_session *s = t->job->run->session;
+	struct tb_worker *best = NULL;
+	bool best_near = false;
 
-	do
-		w = &s->workers[job->run->next_worker++ % s->nworker];
-	while (!chosen(&job->opts, w));
-	return w;
+	for (uint32_t i = 0; i < s->nworker; i++) {
+		struct tb_worker *w = &s->workers[i];
+		bool near = (int)rte_lcore_to_socket_id(w->lcore) == t->dev->info.numa_node;
+
+		if (!chosen(&t->job->opts, w))
+			continue;
+		if (best == NULL || w->planned < best->planned ||
+			(w->planned == best->planned && near && !best_near)) {
+			best = w;
+			best_near = near;
+		}
+	}
+	best->planned++;
+	return best;
 }
 
 /* ---- tasks ---- */
@@ -256,7 +268,7 @@ plan_queue(struct tb_task *t, uint16_t qid)
 
 	q->task = t;
 	q->qid = qid;
-	q->worker = next_worker(t->job);
+	q->worker = next_worker(t);
 	q->qd = o->qd;
 	q->batch = o->batch;
 	q->verify = o->verify;

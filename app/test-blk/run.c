@@ -181,6 +181,8 @@ tb_run_start(struct tb_session *s, const struct tb_opts *opts, uint32_t n)
 	}
 	run->session = s;
 	run->hz = s->hz;
+	for (uint32_t i = 0; i < s->nworker; i++)
+		s->workers[i].planned = 0;
 	for (; rc == TB_OK && run->njob < n; run->njob++) {
 		run->jobs[run->njob] = (struct tb_job){.opts = opts[run->njob], .run = run};
 		rc = tb_job_plan(&run->jobs[run->njob]);

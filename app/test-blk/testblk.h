@@ -149,7 +149,8 @@ struct tb_worker {
 	bool main; /**< also drives the control plane, and outlasts the others */
 	bool launched;
 	struct plx_reactor *reactor;
-	uint32_t active; /**< queues here that are not done yet; read by the main lcore */
+	uint32_t planned; /**< queues of the run that are to run here */
+	uint32_t active;  /**< queues here that are not done yet; read by the main lcore */
 };
 
 /** Jobs that run together, from start to report. */
@@ -157,8 +158,7 @@ struct tb_run {
 	struct tb_session *session;
 	struct tb_job *jobs;
 	uint32_t njob;
-	uint32_t next_worker; /**< where the next queue goes */
-	double hz;            /**< TSC */
+	double hz; /**< TSC */
 };
 
 /** Devices and lcores, for one run or many. */

@@ -249,9 +249,13 @@ op_poll(struct mem_domain *d)
 static void
 op_failed(struct mem_domain *d, const struct mem_map *m, int rc)
 {
-	PLX_LOG(ERR, "mem: %s: can't %s %zu KB at %#" PRIxPTR " (I/O address %#" PRIx64 "): %s",
-		d->name, d->op == OP_MAP ? "map" : "unmap", m->seg.len >> 10, m->seg.va, m->iova,
-		strerror(-rc));
+	bool said = rc == -ENOMEM && d->conf.immediate; /* by the transport, and the cure */
+
+	if (!said)
+		PLX_LOG(ERR,
+			"mem: %s: can't %s %zu KB at %#" PRIxPTR " (I/O address %#" PRIx64 "): %s",
+			d->name, d->op == OP_MAP ? "map" : "unmap", m->seg.len >> 10, m->seg.va,
+			m->iova, strerror(-rc));
 	if (d->err == 0)
 		d->err = rc;
 }

@@ -92,7 +92,8 @@ struct plx_iova_range {
 struct plx_mem_domain_ops {
 	/**
 	 * Map or unmap, READ and WRITE for the device. Unmaps name exactly what was mapped. NULL
-	 * with phys. When immediate, neither may take memory from EAL or wait for who does.
+	 * with phys. When immediate, neither may take memory from EAL or wait for who does, and
+	 * map says itself why there is -ENOMEM.
 	 * @return 0; -EINPROGRESS: poll() follows; -errno
 	 */
 	int (*map)(void *ctx, const struct plx_mem_seg *seg, uint64_t iova);

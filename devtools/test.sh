@@ -5,7 +5,7 @@
 #
 # usage: test.sh [--quick] [RUN...]
 #   --quick  the release build only: its tests, checks and installation
-#   RUN      release install asan tsan docs fuzz (default: all)
+#   RUN      release install asan tsan docs fuzz vm (default: all)
 . "$(dirname "$0")/common.sh"
 
 results=
@@ -53,7 +53,7 @@ tests()
 
 # What does not run in each build: suites that take long or need what most machines lack, and the
 # checks of the tree.
-not_now=(--no-suite perf --no-suite soak --no-suite vm --no-suite fuzz --no-suite checks)
+not_now=(--no-suite perf --no-suite soak --no-suite vm --no-suite vm-full --no-suite fuzz --no-suite checks)
 
 run_release()
 {
@@ -149,8 +149,16 @@ run_install()
 	done
 }
 
+# The core set; what this machine can't have is skipped, each test says what it is.
+run_vm()
+{
+	(packages_install vm) || note "without the packages for guests"
+	built vm "$build" --werror || return
+	tests vm "$build" --suite vm
+}
+
 runs=()
-all=(release install asan tsan docs fuzz)
+all=(release install asan tsan docs fuzz vm)
 for arg in "$@"; do
 	case $arg in
 	--quick) runs+=(release install) ;;

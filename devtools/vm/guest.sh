@@ -56,16 +56,20 @@ check()
 	fi
 }
 
-# refused NAME WORDS COMMAND...: it must fail, with words in what it says.
+# refused NAME WORDS COMMAND...: it must fail with status 1, and words in its one line of explanation.
 refused()
 {
-	local name=$1 words=$2
+	local name=$1 words=$2 rc
 	shift 2
 
-	if "$@" >/tmp/out 2>&1; then
-		echo "FAIL $name: it worked"
+	"$@" >/tmp/out 2>&1
+	rc=$?
+	if [ $rc != 1 ]; then
+		echo "FAIL $name: exit $rc"
 	elif ! grep -q -e "$words" /tmp/out; then
 		echo "FAIL $name: it doesn't say '$words'"
+	elif [ "$(grep '^pollux: ' /tmp/out | grep -vc 'NO IOMMU')" -gt 1 ]; then
+		echo "FAIL $name: it takes more than a line"
 	else
 		echo "ok   $name: $(grep -e "$words" /tmp/out | head -n 1)"
 		return

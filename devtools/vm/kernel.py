@@ -5,7 +5,7 @@
 usage: kernel.py [DIR]
 
 builds the test kernel in DIR (build-vm/test-kernel, where vm.py finds it): 150 MB to download,
-1.7 GB while it builds, 5 minutes on two CPUs. devtools/packages.txt lists what that needs ("kernel").
+2 GB while it builds, 5 minutes on two CPUs. devtools/packages.txt lists what that needs ("kernel").
 """
 import os
 import pathlib

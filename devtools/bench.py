@@ -21,6 +21,9 @@ DEVICE = {"null": "null:size=1T,block=512", "ram": "ram:size=256M"}
 # whose a function is, by the source file it was compiled from
 OWNERS = (
     ("drivers/block/nvme/", "driver"),
+    ("drivers/block/virtio/", "driver"),
+    ("lib/virtq/", "driver"),
+    ("lib/virtio/", "driver"),
     ("lib/blk/", "class"),
     ("app/test-blk/", "tester"),
     ("lib/nvmet/", "controller"),
@@ -73,6 +76,31 @@ class Exporter:
         return int(re.search(rf"^{key}:\s+(\d+)", text, re.M)[1])
 
 
+class StorageDaemon:
+    """qemu-storage-daemon on null-co as a vhost-user-blk back end, for a with statement."""
+
+    def __init__(self, bench):
+        self.path = bench.tmp / "vhost.sock"
+        self.cmd = ["taskset", "-c", bench.target, "qemu-storage-daemon",
+                    "--blockdev", "driver=null-co,node-name=n0,size=1099511627776",
+                    "--export", "type=vhost-user-blk,id=e0,node-name=n0,addr.type=unix,"
+                    f"addr.path={self.path}"]
+
+    def __enter__(self):
+        self.path.unlink(missing_ok=True)
+        self.proc = subprocess.Popen(list(map(str, self.cmd)), stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while not self.path.exists():
+            if self.proc.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit("qemu-storage-daemon did not start")
+            time.sleep(0.02)
+        return self
+
+    def __exit__(self, *_):
+        self.proc.terminate()
+        self.proc.wait()
+
+
 class Bench:
     def __init__(self, args):
         self.build = pathlib.Path(args.build)
@@ -114,6 +142,12 @@ class Bench:
             for depth in DEPTHS:
                 total = self.testblk(f"vfio-user:{e.path}", "--qd", depth, "--time", self.seconds)
                 self.samples[backend, depth].append(self.figures(total))
+
+    def vhost_user(self):
+        with StorageDaemon(self) as d:
+            for depth in DEPTHS:
+                total = self.testblk(f"vhost-user:{d.path}", "--qd", depth, "--time", self.seconds)
+                self.samples["vhost-user", depth].append(self.figures(total))
 
     def alone(self):
         total = self.testblk(DEVICE["null"], "--qd", 128, "--time", self.seconds)
@@ -159,6 +193,7 @@ class Bench:
         self.floor()
         for backend in BACKENDS:
             self.exported(backend)
+        self.vhost_user()
         self.alone()
         self.messages()
         self.first_io()
@@ -166,12 +201,12 @@ class Bench:
 
     # ---- instructions ----
 
-    def callgrind(self, depth, ios):
+    def callgrind(self, depth, ios, dev="soft-nvme:size=1T,medium=null"):
         out = self.tmp / f"callgrind.{depth}.{ios}"
         # each I/O reads 4 KiB of a part of the device that is read once
         run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
              self.build / "app/test-blk/plx-testblk", "-l", self.host, "--no-huge", "--",
-             "--dev", "soft-nvme:size=1T,medium=null", "--rw", "randread", "--bs", "4k",
+             "--dev", dev, "--rw", "randread", "--bs", "4k",
              "--qd", depth, "--size", f"{ios * 4}K", "--json", "-"])
         return instructions(out)
 
@@ -197,6 +232,14 @@ class Bench:
                 total.append(sum(instructions(out).values()))
             got[how] = (total[1] - total[0]) / n
         return got
+
+    def vhost_user_instructions(self):
+        """The virtio driver's share against qemu-storage-daemon; polls that found nothing count."""
+        n = 20000
+        with StorageDaemon(self) as d:
+            dev = f"vhost-user:{d.path}"
+            a, b = (self.callgrind(128, k * n, dev) for k in (1, 2))
+        return (b["driver"] - a["driver"]) / n
 
 
 def owner_of(path):
@@ -258,12 +301,12 @@ def rst_table(title, head, rows):
     return "\n".join([title, "", rule, lines[0], rule, *lines[1:], rule, ""])
 
 
-def report(b, icount, calls):
+def report(b, icount, calls, virtio):
     def mega(v):
         return f"{v / 1e6:.2f} M"
 
     rows = []
-    for what in ("floor",) + BACKENDS:
+    for what in ("floor",) + BACKENDS + ("vhost-user",):
         for depth in DEPTHS:
             s = b.samples[what, depth]
             low, high = min(x["iops"] for x in s), max(x["iops"] for x in s)
@@ -278,8 +321,8 @@ def report(b, icount, calls):
     out = [f"Machine: {machine()}. "
            f"Medians of {b.rounds} interleaved rounds of {b.seconds:g} s.", ""]
     out.append(rst_table(
-        "4 KiB random reads, NVMe driver on one core, controller on the other. Latency in µs, "
-        "submit and complete in ns an I/O:",
+        "4 KiB random reads, driver on one core, controller on the other; vhost-user is the virtio "
+        "driver on qemu-storage-daemon's null-co. Latency in µs, submit and complete in ns an I/O:",
         ["back end", "depth", "IOPS", "lowest - highest", "mean", "p50", "p99", "p99.9", "submit",
          "complete", "TSC cycles"], rows))
     out.append(f"The class alone, ``null:`` at depth 128 on one core: "
@@ -311,6 +354,7 @@ def report(b, icount, calls):
         "inlined into driver and tester):",
         ["depth", *owners], [[d, *(f"{abs(t.get(o, 0)):.0f}" for o in owners)]
                              for d, t in icount.items()]))
+    out.append(f"The virtio driver on qemu-storage-daemon: {virtio:.0f} at depth 128.\n")
     return "\n".join(out)
 
 
@@ -325,11 +369,12 @@ def main():
     b = Bench(args)
     with tempfile.TemporaryDirectory() as tmp:
         b.tmp = pathlib.Path(tmp)
+        virtio = b.vhost_user_instructions()
         icount, calls = b.instructions(), b.callback_instructions()
         for i in range(b.rounds):
             print(f"round {i + 1} of {b.rounds}", flush=True)
             b.one_round()
-    text = report(b, icount, calls)
+    text = report(b, icount, calls, virtio)
     print("\n" + text)
     if args.rst:
         args.rst.write_text(text)

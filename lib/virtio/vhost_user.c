@@ -157,7 +157,7 @@ open_step(struct vhost_user *u)
 	PLX_PT_BEGIN(&u->pt);
 	PLX_PT_CALL(&u->pt, u->rc, vhu_connect(u), vhu_connect(u));
 	if (u->rc != 0)
-		PLX_PT_RETURN(&u->pt, vhu_refuse(u, -u->rc, u->quiet));
+		PLX_PT_RETURN(&u->pt, vhu_refuse(u, -u->rc, u->tries != 0));
 	VHU_CALL(&u->pt, u->rc, u, vhu_call(u, VHU_SET_OWNER, 0, false));
 	VHU_OR_RETURN(&u->pt, u->rc);
 	GET(&u->pt, u, VHU_GET_FEATURES, &u->virtio);
@@ -167,7 +167,7 @@ open_step(struct vhost_user *u)
 	if (u->rc == 0)
 		u->rc = memory(u);
 	VHU_OR_RETURN(&u->pt, u->rc);
-	u->opened = true;
+	u->tries = 0;
 	u->dev.remembers = u->inflight_fd >= 0 && vhu_has(u, VHU_P_INFLIGHT_SHMFD);
 	PLX_PT_END(&u->pt);
 }
@@ -210,10 +210,10 @@ reconnect(struct plx_virtio_dev *dev)
 	disconnect(u);
 	vhu_mem_lost(u);
 	u->nb_begun = 0;
+	u->tries++;
 	rc = vhu_socket(u);
 	if (rc != 0)
-		return vhu_refuse(u, -rc, rc == -ENOENT);
-	u->quiet = true;
+		return vhu_refuse(u, -rc, rc == -ENOENT || u->tries > 1);
 	__atomic_store_n(&dev->lost, 0, __ATOMIC_RELEASE);
 	return vhu_run(u, reconnect_step);
 }

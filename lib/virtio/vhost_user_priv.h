@@ -73,8 +73,9 @@ struct vhost_user {
 	bool use_inflight;
 
 	int fd;
-	bool opened, connected, quiet;
-	bool protocol_on; /* bit 30 was negotiated */
+	bool connected;
+	unsigned int tries; /* to reconnect; only the first tells what is wrong */
+	bool protocol_on;   /* bit 30 was negotiated */
 	struct plx_deadline until;
 	struct vhu_call call;
 	int backend_fd;  /* our end; -1: none */
@@ -98,7 +99,7 @@ struct vhost_user {
 
 	/* queues */
 	struct plx_virtio_queue **q;
-	int *call_fds; /* a queue each */
+	int *kick_fds, *call_fds; /* a queue each */
 	uint16_t nb_queues;
 	uint16_t nb_begun; /* of which the back end may know */
 	struct vhu_inflight inflight;

@@ -136,7 +136,7 @@ queue_step(struct vhost_user *u)
 	VHU_OR_RETURN(&u->sub, u->rc);
 	VHU_CALL(&u->sub, u->rc, u, set_fd(u, VHU_SET_VRING_CALL, u->call_fds[u->i]));
 	VHU_OR_RETURN(&u->sub, u->rc);
-	VHU_CALL(&u->sub, u->rc, u, set_fd(u, VHU_SET_VRING_KICK, u->q[u->i]->kick_fd));
+	VHU_CALL(&u->sub, u->rc, u, set_fd(u, VHU_SET_VRING_KICK, u->kick_fds[u->i]));
 	PLX_PT_RETURN(&u->sub, u->rc);
 	PLX_PT_END(&u->sub);
 }
@@ -151,30 +151,33 @@ make_fds(struct vhost_user *u)
 	uint16_t i;
 
 	for (i = 0; i < u->nb_queues; i++) {
-		u->q[i]->kick_fd = eventfd(0, flags);
-		u->call_fds[i] = u->q[i]->call_fd >= 0 ? dup(u->q[i]->call_fd) : eventfd(0, flags);
-		if (u->q[i]->kick_fd < 0 || u->call_fds[i] < 0)
+		int call = u->q[i]->call_fd;
+
+		u->kick_fds[i] = u->q[i]->kick_fd = eventfd(0, flags);
+		u->call_fds[i] = call >= 0 ? dup(call) : eventfd(0, flags);
+		if (u->kick_fds[i] < 0 || u->call_fds[i] < 0)
 			return -errno;
 	}
 	return 0;
 }
 
+/* The queues themselves may be gone: they are looked at during start only. */
 void
 vhu_queues_free(struct vhost_user *u)
 {
 	uint16_t i;
 
 	for (i = 0; i < u->nb_queues; i++) {
-		if (u->q[i]->kick_fd >= 0)
-			close(u->q[i]->kick_fd);
+		if (u->kick_fds[i] >= 0)
+			close(u->kick_fds[i]);
 		if (u->call_fds[i] >= 0)
 			close(u->call_fds[i]);
-		u->q[i]->kick_fd = -1;
 	}
 	free(u->q);
+	free(u->kick_fds);
 	free(u->call_fds);
 	u->q = NULL;
-	u->call_fds = NULL;
+	u->kick_fds = u->call_fds = NULL;
 	u->nb_queues = u->nb_begun = 0;
 }
 
@@ -184,15 +187,16 @@ take_queues(struct vhost_user *u, struct plx_virtio_queue *const *q, uint16_t n)
 	uint16_t i;
 
 	u->q = calloc(n, sizeof(*u->q));
+	u->kick_fds = calloc(n, sizeof(*u->kick_fds));
 	u->call_fds = calloc(n, sizeof(*u->call_fds));
-	if (u->q == NULL || u->call_fds == NULL) {
+	if (u->q == NULL || u->kick_fds == NULL || u->call_fds == NULL) {
 		vhu_queues_free(u);
 		return -ENOMEM;
 	}
 	u->nb_queues = n;
 	for (i = 0; i < n; i++) {
 		u->q[i] = q[i];
-		u->q[i]->kick_fd = u->call_fds[i] = -1;
+		u->kick_fds[i] = u->call_fds[i] = -1;
 	}
 	return make_fds(u);
 }

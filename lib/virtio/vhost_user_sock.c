@@ -120,7 +120,8 @@ vhu_lose(struct vhost_user *u, int rc, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	PLX_LOG(ERR, "%s: %s", u->dev.name, why);
+	if (u->tries <= 1)
+		PLX_LOG(ERR, "%s: %s", u->dev.name, why);
 	shutdown(u->fd, SHUT_RDWR);
 	return rc;
 }

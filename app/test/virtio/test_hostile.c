@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vhost-user back ends that do wrong, in a thread: in the protocol, which must end an attach with
+ * its error; and on the rings, which must be counted and recovered from without a wrong completion.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plx_blk.h"
+#include "plx_ctrl.h"
+#include "plx_eal.h"
+#include "plx_mem.h"
+#include "plx_probe.h"
+#include "plx_test.h"
+
+#include "../virtq/vq_device.h"
+#include "vhost_user_spec.h"
+
+#define BIT(n) (1ull << (n))
+#define SECTORS 4096
+#define QSIZE_MAX 1024
+
+enum evil {
+	HONEST,
+	/* in the protocol */
+	CLOSES,      /* at the first message */
+	SILENT,      /* never answers */
+	BABBLES,     /* answers with noise */
+	OTHER_REPLY, /* to another request */
+	HUGE_REPLY,  /* says that it has 4 GiB */
+	LEGACY,      /* no VERSION_1 */
+	NO_CONFIG,   /* no block device */
+	EMPTY,       /* of size 0 */
+	REFUSES,     /* the memory */
+	/* on the ring, once */
+	BAD_ID,
+	TWICE,
+	TOO_LONG,
+	JUMPS,
+	NO_STATUS,
+	/* the configuration */
+	GROWS,
+};
+
+static struct back {
+	enum evil evil;
+	bool packed;
+	char path[108];
+	int listener, fd, backend, kick, call;
+	pthread_t thread;
+	bool stop;
+	bool running, fired; /* the ring; the wrong was done */
+	struct vqd q;
+	uint64_t sectors;
+	uint64_t features;
+	unsigned int done;
+} back;
+
+/* ---- requests ---- */
+
+static void
+serve_one(struct back *b, struct vqd_chain *c)
+{
+	uint32_t type, len = 1;
+	bool wrong = b->evil >= BAD_ID && b->evil <= NO_STATUS && !b->fired && b->done > 20;
+
+	memcpy(&type, c->piece[0].va, sizeof(type));
+	if (type == 0)
+		for (uint16_t i = c->nout; i < c->nout + c->nin - 1; i++) {
+			memset(c->piece[i].va, 0x5a, c->piece[i].len);
+			len += c->piece[i].len;
+		}
+	b->done++;
+	b->fired |= wrong;
+	if (!wrong || b->evil != NO_STATUS)
+		*c->piece[c->nout + c->nin - 1].va = type > 1 ? 2 : 0;
+	if (wrong && b->evil == BAD_ID)
+		vqd_push_n(&b->q, 0xfffe, len, 1, 1);
+	else if (wrong && b->evil == TOO_LONG)
+		vqd_push(&b->q, c, len + 100000);
+	else if (wrong && b->evil == JUMPS && !b->packed)
+		vqd_push_n(&b->q, c->id, len, 1000, 1);
+	else
+		vqd_push(&b->q, c, len);
+	if (wrong && b->evil == TWICE)
+		vqd_push(&b->q, c, len);
+	eventfd_write(b->call, 1);
+}
+
+/* ---- messages ---- */
+
+static void
+reply(struct back *b, const struct vhu_header *h, const void *data, uint32_t len)
+{
+	struct vhu_header r = {h->request, VHU_VERSION | VHU_F_REPLY, len};
+
+	if (b->evil == OTHER_REPLY)
+		r.request++;
+	if (b->evil == HUGE_REPLY)
+		r.size = UINT32_MAX;
+	if (b->evil == BABBLES)
+		memset(&r, 0xa5, sizeof(r));
+	if (send(b->fd, &r, sizeof(r), MSG_NOSIGNAL) < 0 ||
+		send(b->fd, data, len, MSG_NOSIGNAL) < 0)
+		return;
+}
+
+static void
+reply_u64(struct back *b, const struct vhu_header *h, uint64_t v)
+{
+	reply(b, h, &v, sizeof(v));
+}
+
+static void
+config(struct back *b, const struct vhu_header *h, struct vhu_config *c)
+{
+	uint32_t seg_max = 16;
+
+	memset(c->data, 0, sizeof(c->data));
+	memcpy(c->data, &b->sectors, sizeof(b->sectors));
+	memcpy(c->data + 12, &seg_max, sizeof(seg_max));
+	if (b->evil == GROWS && b->backend >= 0)
+		b->sectors += 8; /* at each look */
+	reply(b, h, c, h->size);
+}
+
+static void
+handle(struct back *b, const struct vhu_header *h, void *payload, int fd)
+{
+	struct vhu_vring_addr *a = payload;
+	struct vhu_vring_state *s = payload;
+	uint64_t features = b->features;
+
+	switch (h->request) {
+	case VHU_GET_FEATURES:
+		if (b->evil == LEGACY)
+			features &= ~BIT(VIRTIO_F_VERSION_1);
+		reply_u64(b, h, features);
+		return;
+	case VHU_GET_PROTOCOL_FEATURES:
+		reply_u64(b, h,
+			BIT(VHU_P_REPLY_ACK) | BIT(VHU_P_BACKEND_REQ) |
+				(b->evil != NO_CONFIG ? BIT(VHU_P_CONFIG) : 0));
+		return;
+	case VHU_GET_CONFIG:
+		config(b, h, payload);
+		return;
+	case VHU_SET_BACKEND_REQ_FD:
+		b->backend = dup(fd);
+		break;
+	case VHU_SET_VRING_NUM:
+		b->q = (struct vqd){.size = (uint16_t)s->num,
+			.packed = b->packed,
+			.avail_wrap = true,
+			.used_wrap = true};
+		break;
+	case VHU_SET_VRING_ADDR:
+		b->q.parts = (struct plx_virtq_parts){(void *)(uintptr_t)a->desc,
+			(void *)(uintptr_t)a->avail, (void *)(uintptr_t)a->used};
+		break;
+	case VHU_SET_VRING_CALL:
+		b->call = dup(fd);
+		break;
+	case VHU_SET_VRING_ENABLE:
+		b->running = true;
+		break;
+	case VHU_GET_VRING_BASE:
+		b->running = false;
+		reply(b, h, payload, sizeof(*s));
+		return;
+	}
+	if (h->flags & VHU_F_NEED_REPLY)
+		reply_u64(b, h, b->evil == REFUSES && h->request == VHU_SET_MEM_TABLE);
+}
+
+/* @return false: the connection is over */
+static bool
+receive(struct back *b)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(8 * sizeof(int))];
+	} ctl;
+	static uint8_t payload[512] __attribute__((aligned(8)));
+	struct vhu_header h;
+	struct iovec iov = {&h, sizeof(h)};
+	struct msghdr mh = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = ctl.buf,
+		.msg_controllen = sizeof(ctl.buf)};
+	ssize_t n = recvmsg(b->fd, &mh, MSG_DONTWAIT);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&mh) : NULL;
+	int fds[8], nfds = 0;
+
+	if (n < 0 && errno == EAGAIN)
+		return true;
+	if (n != sizeof(h) || h.size > sizeof(payload) || b->evil == CLOSES)
+		return false;
+	if (c != NULL) {
+		nfds = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		memcpy(fds, CMSG_DATA(c), (size_t)nfds * sizeof(int));
+	}
+	if (h.size != 0 && recv(b->fd, payload, h.size, MSG_WAITALL) != (ssize_t)h.size)
+		return false;
+	if (b->evil != SILENT)
+		handle(b, &h, payload, nfds != 0 ? fds[0] : -1);
+	while (nfds > 0)
+		close(fds[--nfds]);
+	return true;
+}
+
+static void *
+run(void *arg)
+{
+	struct back *b = arg;
+	struct vqd_chain c;
+
+	while (!__atomic_load_n(&b->stop, __ATOMIC_ACQUIRE)) {
+		if (b->fd < 0)
+			b->fd = accept4(b->listener, NULL, NULL, SOCK_CLOEXEC);
+		if (b->fd >= 0 && !receive(b)) {
+			close(b->fd);
+			b->fd = -1;
+			b->running = false;
+		}
+		while (b->running && vqd_pop(&b->q, &c))
+			serve_one(b, &c);
+		usleep(20);
+	}
+	return NULL;
+}
+
+static void
+begin(enum evil evil, bool packed)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	char dir[] = "/tmp/plx-virtio-XXXXXX";
+
+	REQUIRE(mkdtemp(dir) != NULL);
+	back = (struct back){.evil = evil,
+		.packed = packed,
+		.fd = -1,
+		.backend = -1,
+		.call = -1,
+		.sectors = evil == EMPTY ? 0 : SECTORS};
+	back.features = BIT(VIRTIO_F_VERSION_1) | BIT(VHU_F_PROTOCOL_FEATURES) |
+			BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(2) /* SEG_MAX */ |
+			(packed ? BIT(VIRTIO_F_RING_PACKED) : 0);
+	snprintf(back.path, sizeof(back.path), "%s/sock", dir);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", back.path);
+	back.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	REQUIRE(bind(back.listener, (struct sockaddr *)&a, sizeof(a)) == 0);
+	REQUIRE(listen(back.listener, 1) == 0);
+	REQUIRE(pthread_create(&back.thread, NULL, run, &back) == 0);
+}
+
+static void
+end(void)
+{
+	__atomic_store_n(&back.stop, true, __ATOMIC_RELEASE);
+	pthread_join(back.thread, NULL);
+	close(back.listener);
+	for (int i = 0; i < 3; i++) {
+		int fd = ((int[]){back.fd, back.backend, back.call})[i];
+
+		if (fd >= 0)
+			close(fd);
+	}
+	unlink(back.path);
+	*strrchr(back.path, '/') = '\0';
+	rmdir(back.path);
+}
+
+static int
+attach(const char *keys)
+{
+	char str[200];
+
+	snprintf(str, sizeof(str), "vhost-user:%s,name=v%s", back.path, keys);
+	return plx_attach(str, NULL);
+}
+
+/* ---- the protocol ---- */
+
+static void
+refused(enum evil evil, int rc)
+{
+	begin(evil, false);
+	CHECK_EQ(attach(",timeout=300"), rc);
+	CHECK(plx_dev_find("v") == NULL);
+	end();
+}
+
+static void
+test_protocol(void)
+{
+	refused(CLOSES, -EPROTO);
+	refused(SILENT, -ETIMEDOUT);
+	refused(BABBLES, -EPROTO);
+	refused(OTHER_REPLY, -EPROTO);
+	refused(HUGE_REPLY, -EPROTO);
+	refused(LEGACY, -EPROTONOSUPPORT);
+	refused(NO_CONFIG, -EPROTO);
+	refused(EMPTY, -EPROTO);
+	refused(REFUSES, -EREMOTEIO);
+}
+
+static void
+test_bad_strings(void)
+{
+	CHECK_EQ(plx_attach("vhost-user:/nonexistent/sock", NULL), -ENOENT);
+	CHECK_EQ(plx_attach("vhost-user:/dev/null", NULL), -ENOTSOCK);
+	CHECK_EQ(plx_attach("vhost-user:", NULL), -EINVAL);
+	CHECK_EQ(plx_attach("vhost-user:/tmp/x,cache=none", NULL), -EINVAL);
+	begin(HONEST, false);
+	CHECK_EQ(attach(",queues=7"), -EINVAL);
+	CHECK_EQ(attach(",packed=1"), -ENOTSUP);
+	end();
+}
+
+/* ---- the ring ---- */
+
+#define DEPTH 16
+static struct plx_blk *blk;
+static struct plx_blkq *q;
+
+static void
+open_device(void)
+{
+	struct plx_blkq_conf conf = {.depth = DEPTH};
+
+	REQUIRE(attach("") == 0);
+	REQUIRE(plx_blk_open("v", PLX_BLK_O_WRITE, &blk) == 0);
+	REQUIRE(plx_blk_configure(blk, 1) == 0 && plx_blkq_setup(blk, 0, &conf) == 0);
+	REQUIRE(plx_blk_start(blk) == 0);
+	q = plx_blk_queue_get(blk, 0);
+}
+
+static void
+close_device(void)
+{
+	CHECK_EQ(plx_blk_close(blk), 0);
+	CHECK_EQ(plx_detach_all(), 0);
+}
+
+/* Reads, DEPTH at a time. @return how many came back with an error */
+static unsigned int
+reads(unsigned int rounds)
+{
+	static struct plx_blk_req reqs[DEPTH];
+	struct plx_blk_req *got[DEPTH], *p;
+	uint8_t *buf = plx_mem_alloc(DEPTH * 4096, 4096, -1);
+	unsigned int i, out, failed = 0;
+	time_t until = time(NULL) + 15;
+	uint16_t k, n;
+
+	REQUIRE(buf != NULL);
+	for (; rounds != 0; rounds--) {
+		memset(buf, 0, DEPTH * 4096);
+		for (i = 0, out = 0; i < DEPTH || out != 0;) {
+			if (i < DEPTH) {
+				reqs[i] = (struct plx_blk_req){
+					.op = PLX_OP_READ, .nblk = 8, .buf = buf + i * 4096};
+				p = &reqs[i];
+				n = plx_blkq_submit(q, &p, 1);
+				i += n;
+				out += n;
+			}
+			n = plx_blkq_poll(q, got, DEPTH);
+			for (k = 0; k < n; k++) {
+				failed += got[k]->status != 0;
+				CHECK(got[k]->status != 0 || ((uint8_t *)got[k]->buf)[4095] == 0x5a,
+					"completed, but not read");
+			}
+			out -= n;
+			plx_ctrl_poll();
+			REQUIRE(time(NULL) < until);
+		}
+	}
+	plx_mem_free(buf);
+	return failed;
+}
+
+static void
+recovered(enum evil evil, bool packed, unsigned int errors)
+{
+	struct plx_blk_stats st;
+	struct plx_blk_event ev;
+
+	begin(evil, packed);
+	open_device();
+	CHECK_EQ(reads(50), errors);
+	CHECK(back.fired);
+	plx_blk_stats_get(blk, UINT16_MAX, &st);
+	CHECK_EQ(st.bad_device, 1);
+	if (errors == 0) {
+		CHECK(plx_blk_event_get(blk, &ev) == 1 && ev.type == PLX_BLK_EVENT_RESET);
+		CHECK(st.retried != 0);
+	}
+	close_device();
+	end();
+}
+
+static void
+test_ring(void)
+{
+	for (int packed = 0; packed < 2; packed++) {
+		recovered(BAD_ID, packed, 0);
+		recovered(TOO_LONG, packed, 0);
+		recovered(NO_STATUS, packed, 1);
+	}
+	recovered(TWICE, false, 0);
+	recovered(JUMPS, false, 0);
+}
+
+/* The size is another at each look, and the back end says so: what was seen last holds. */
+static void
+test_config(void)
+{
+	struct {
+		struct vhu_header h;
+	} m = {{VHU_BACKEND_CONFIG_CHANGE, VHU_VERSION, 0}};
+	struct plx_blk_event ev = {0};
+	struct plx_blk_info info;
+	time_t until = time(NULL) + 10;
+
+	begin(GROWS, false);
+	open_device();
+	plx_blk_info_get(blk, &info);
+	CHECK(info.nblocks >= SECTORS);
+	REQUIRE(send(back.backend, &m, sizeof(m), MSG_NOSIGNAL) == sizeof(m));
+	while (ev.type != PLX_BLK_EVENT_RESIZED && time(NULL) < until) {
+		plx_ctrl_poll();
+		plx_blk_event_get(blk, &ev);
+	}
+	CHECK_EQ(ev.type, PLX_BLK_EVENT_RESIZED);
+	plx_blk_info_get(blk, &info);
+	CHECK_EQ(info.nblocks, back.sectors - 8);
+	CHECK_EQ(reads(2), 0);
+	close_device();
+	end();
+}
+
+/* What comes back with less, or as another, isn't given the requests. */
+static void
+test_another(void)
+{
+	time_t until = time(NULL) + 15;
+	struct plx_blk_req r = {.op = PLX_OP_FLUSH}, *p = &r;
+	uint8_t *buf = plx_mem_alloc(4096, 4096, -1);
+
+	begin(HONEST, false);
+	REQUIRE(attach(",reconnect=1") == 0);
+	REQUIRE(plx_blk_open("v", PLX_BLK_O_WRITE, &blk) == 0);
+	REQUIRE(plx_blk_configure(blk, 1) == 0 && plx_blkq_setup(blk, 0, NULL) == 0);
+	REQUIRE(plx_blk_start(blk) == 0);
+	q = plx_blk_queue_get(blk, 0);
+	r = (struct plx_blk_req){.op = PLX_OP_READ, .nblk = 8, .buf = buf};
+	back.sectors *= 2;
+	shutdown(back.fd, SHUT_RDWR);
+	for (int n = 0; n == 0; n = plx_blkq_submit(q, &p, 1)) { /* parked, then refused */
+		plx_ctrl_poll();
+		REQUIRE(time(NULL) < until);
+	}
+	while (plx_blkq_poll(q, &p, 1) == 0) {
+		plx_ctrl_poll();
+		REQUIRE(time(NULL) < until);
+	}
+	CHECK(r.status == -ENOTCONN || r.status == 0);
+	back.sectors /= 2; /* the right one again */
+	for (r.status = -1; r.status != 0;) {
+		if (plx_blkq_submit(q, &p, 1) == 1)
+			while (plx_blkq_poll(q, &p, 1) == 0)
+				plx_ctrl_poll();
+		r.flags = 0;
+		plx_ctrl_poll();
+		REQUIRE(time(NULL) < until);
+	}
+	close_device();
+	end();
+	plx_mem_free(buf);
+}
+
+/* Stopped while it is away, the queues are set up anew; it is used again when it is back. */
+static void
+test_stop_while_away(void)
+{
+	struct plx_blkq_conf conf = {.depth = DEPTH};
+	time_t until = time(NULL) + 15;
+	struct plx_blk_info info = {0};
+	int rc;
+
+	begin(HONEST, true);
+	open_device();
+	back.evil = CLOSES;
+	shutdown(back.fd, SHUT_RDWR);
+	while (info.state != PLX_BLK_RESETTING) {
+		plx_ctrl_poll();
+		plx_blk_info_get(blk, &info);
+		REQUIRE(time(NULL) < until);
+	}
+	CHECK_EQ(plx_blk_stop(blk), 0);
+	CHECK_EQ(plx_blk_configure(blk, 1), 0);
+	CHECK_EQ(plx_blkq_setup(blk, 0, &conf), 0);
+	CHECK_EQ(plx_blk_start(blk), -ENOTCONN);
+	back.evil = HONEST;
+	do {
+		plx_ctrl_poll();
+		rc = plx_blk_start(blk);
+		REQUIRE(time(NULL) < until);
+	} while (rc == -ENOTCONN);
+	CHECK_EQ(rc, 0);
+	q = plx_blk_queue_get(blk, 0);
+	CHECK_EQ(reads(2), 0);
+	close_device();
+	end();
+}
+
+int
+main(int argc, char **argv)
+{
+	REQUIRE(plx_eal_init_app(1, argv) >= 0);
+	RUN(test_bad_strings);
+	RUN(test_protocol);
+	RUN(test_ring);
+	RUN(test_config);
+	RUN(test_another);
+	RUN(test_stop_while_away);
+	plx_eal_cleanup();
+	return TEST_RESULT();
+}

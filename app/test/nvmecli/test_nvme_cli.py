@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""plx-nvme on the software controller, in this process and served by another."""
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+NVME, EXPORT = sys.argv[1:3]
+SOFT = 'soft-nvme:size=64M'
+failures = 0
+
+
+def check(cond, what):
+    global failures
+    if not cond:
+        failures += 1
+        print('FAIL', what, flush=True)
+
+
+def run(*args, stdin=None):
+    p = subprocess.run([NVME, *args], capture_output=True, timeout=60, input=stdin)
+    err = [l for l in p.stderr.decode().splitlines() if 'hugepages' not in l]
+    return p.returncode, p.stdout, err
+
+
+def ok(*args, **kw):
+    rc, out, err = run(*args, **kw)
+    check(rc == 0, f'{args}: exit code {rc}: {err}')
+    return out.decode(errors='replace')
+
+
+def ok_json(*args):
+    out = ok(*args, '-o', 'json')
+    try:
+        return json.loads(out)
+    except ValueError:
+        check(False, f'{args}: no JSON: {out!r}')
+        return {}
+
+
+def refused(code, words, *args):
+    rc, _, err = run(*args)
+    check(rc == code and len(err) == 1 and all(w in err[0] for w in words), f'{args}: {rc} {err}')
+
+
+def test_structures(dev):
+    """Text, JSON and raw bytes tell the same."""
+    raw = run('id-ctrl', dev, '-o', 'binary')[1]
+    check(len(raw) == 4096, 'id-ctrl: raw')
+    ctrl = ok_json('id-ctrl', dev)
+    check(ctrl['vid'] == struct.unpack_from('<H', raw)[0] and ctrl['mn'] == 'Pollux NVMe'
+          and ctrl['mdts'] == raw[77] and ctrl['oncs'] == struct.unpack_from('<H', raw, 520)[0]
+          and ctrl['sqes'] == raw[512] and ctrl['nn'] == struct.unpack_from('<I', raw, 516)[0]
+          and len(ctrl['psds']) == ctrl['npss'] + 1, f'id-ctrl: {ctrl}')
+    lines = ok('id-ctrl', dev, '-o', 'normal').splitlines()
+    text = {k.strip(): v.strip() for k, v in (l.split(':', 1) for l in lines if ':' in l)}
+    check(text['mdts'] == str(ctrl['mdts']) and int(text['vid'], 16) == ctrl['vid']
+          and text['mn'] == ctrl['mn'], f'id-ctrl as text: {text}')
+    raw = run('id-ns', dev, '-o', 'binary')[1]
+    ns = ok_json('id-ns', dev, '-n', '1')
+    check(ns['nsze'] == struct.unpack_from('<Q', raw)[0] == 131072 and ns['lbafs'][0]['ds'] == 9
+          and len(ns['nguid']) == 32, f'id-ns: {ns}')
+    check(ok_json('list-ns', dev) == {'nsid_list': [{'nsid': 1}]}, 'list-ns')
+    smart = ok_json('smart-log', dev)
+    check(200 < smart['temperature'] < 400 and smart['avail_spare'] == 100
+          and 'temperature_sensor_3' not in smart, f'smart-log: {smart}')
+    fw = ok_json('fw-log', dev)
+    check(list(fw[dev].values())[0] == 1, f'fw-log: {fw}')
+    errors = ok_json('error-log', dev, '-e', '2')
+    check(len(errors['errors']) == 2 and 'phase_tag' in errors['errors'][0], f'error-log: {errors}')
+    listed = ok_json('list', dev)['Devices']
+    check(len(listed) == 1 and listed[0]['PhysicalSize'] == 64 << 20
+          and listed[0]['SectorSize'] == 512, f'list: {listed}')
+    effects = ok_json('effects-log', dev)
+    check(effects.get('IOCS2 (0x2)', 0) & 1, f'effects-log: {effects}')
+    check('no namespace' in ok('changed-ns-list-log', dev), 'changed-ns-list-log')
+    log = run('get-log', dev, '-i', '2', '-l', '512', '-o', 'binary')[1]
+    check(len(log) == 512 and log[3] == 100, 'get-log')
+
+
+def test_commands(dev):
+    check('value:0x' in ok('get-feature', dev, '-f', '7'), 'get-feature')
+    check(ok_json('get-feature', dev, '-f', '4', '-s', '1')['feature'] == 4, 'a default')
+    ok('set-feature', dev, '-f', '4', '-v', '0x150', '--force')
+    check('Success' in ok('format', dev, '--force'), 'format')
+    ok('reset', dev)
+    out = ok('admin-passthru', dev, '-O', '6', '-l', '4096', '-r', '--cdw10=1')
+    check('result:00000000' in out and '"XNXNPLX' in out, f'admin-passthru: {out[:200]}')
+    out = ok('io-passthru', dev, '-O', '2', '-l', '512', '-r')
+    check('0000: 00 00' in out, f'io-passthru: {out[:200]}')
+    data = bytes(range(256)) * 2
+    ok('io-passthru', dev, '-O', '1', '-l', '512', '-w', '-i', '-', '--force', stdin=data)
+
+
+def test_refusals():
+    refused(2, ['bogus'], 'bogus')
+    refused(2, ['device string'], 'id-ctrl')
+    refused(2, ['--color'], 'id-ctrl', SOFT, '--color')
+    refused(2, ['--namespace-id', "'one'"], 'id-ns', SOFT, '-n', 'one')
+    refused(2, ['output-format', "'xml'"], 'id-ns', SOFT, '-o', 'xml')
+    refused(2, ['needs a value'], 'id-ns', SOFT, '-n')
+    refused(2, ['--force'], 'format', SOFT)
+    refused(2, ['--force'], 'set-feature', SOFT, '-f', '4', '-v', '1')
+    refused(2, ['--force'], 'admin-passthru', SOFT, '-O', '0x80')
+    refused(2, ['--force'], 'io-passthru', SOFT, '-O', '1')
+    refused(2, ['--lbaf'], 'format', SOFT, '-l', '64', '--force')
+    refused(2, ['--feature-id'], 'get-feature', SOFT)
+    refused(2, ['-n'], 'delete-ns', SOFT, '--force')
+    refused(2, ['none.fw'], 'fw-download', SOFT, '-f', '/none.fw', '--force')
+    refused(1, ['not an NVMe'], 'id-ctrl', 'ram:size=1M')
+    refused(1, ['Invalid Log Page'], 'get-log', SOFT, '-i', '0xc0', '-l', '512')
+    refused(1, ['Invalid Field'], 'get-feature', SOFT, '-f', '0x7f')
+    refused(1, ['not zoned'], 'zns', 'report-zones', SOFT)
+    check(run()[0] == 2 and b'Usage' in run()[1], 'without arguments')
+    check('--lbaf' in ok('help', 'format') and 'smart-log' in ok('help'), 'help')
+
+
+def test_served():
+    """By vfio-user; what one run wrote another reads."""
+    with tempfile.TemporaryDirectory() as tmp:
+        sock = f'{tmp}/s'
+        p = subprocess.Popen([EXPORT, '--', '--dev', 'ram:size=64M,name=d0', '--export',
+                              f'vfio-user:{sock},dev=d0'], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        try:
+            until = time.time() + 20
+            while not os.path.exists(sock) and time.time() < until:
+                time.sleep(0.05)
+            dev = f'vfio-user:{sock}'
+            test_structures(dev)
+            test_commands(dev)
+            raw = run('io-passthru', dev, '-O', '2', '-l', '512', '-r', '-o', 'binary')[1]
+            check(raw == bytes(range(256)) * 2, 'what was written is not what is read')
+            ok('format', dev, '-n', '1', '--force')
+            raw = run('io-passthru', dev, '-O', '2', '-l', '512', '-r', '-o', 'binary')[1]
+            check(raw == bytes(512), 'a format leaves data')
+        finally:
+            p.terminate()
+            p.wait(20)
+
+
+test_refusals()
+test_structures(SOFT)
+test_commands(SOFT)
+test_served()
+sys.exit(1 if failures else 0)

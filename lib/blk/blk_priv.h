@@ -28,7 +28,7 @@ blk_has_ext(const struct plx_blk_req *req)
 {
 	return req->ext != NULL && (req->ext->meta != NULL || req->ext->pi_flags != 0);
 }
-/* It may not be cut: a compare, an NVMe command, or with metadata or protection information. */
+/* It may not be cut: a compare, or an NVMe command. */
 bool blk_never_cut(const struct plx_blk_req *req);
 
 /* blk_zone.c: checks of zone operations and copies, whose range and data are good where they have

@@ -266,8 +266,7 @@ check(const struct plx_drvq *dq, const struct plx_blk_req *req)
 bool
 blk_never_cut(const struct plx_blk_req *req)
 {
-	return req->op == PLX_OP_COMPARE || req->op == PLX_OP_NVME ||
-	       req->op == PLX_OP_ZONE_APPEND || blk_has_ext(req);
+	return req->op == PLX_OP_COMPARE || req->op == PLX_OP_NVME || req->op == PLX_OP_ZONE_APPEND;
 }
 
 bool

@@ -49,6 +49,7 @@ struct parent {
 struct child {
 	struct plx_blk_req req;
 	struct parent *parent;
+	struct plx_blk_ext ext;
 	uint8_t *bounce;     /* NULL: direct */
 	struct cursor start; /* where its data begins in the parent's */
 	size_t len;
@@ -303,9 +304,28 @@ child_free(struct plx_split *s, struct child *c)
 	pool_put(&s->child_pool, c - s->children);
 }
 
-static struct child *
-child_get(struct plx_split *s, struct parent *p)
+/* A part's metadata lies that much further on, and its tags follow from the first's. */
+static struct plx_blk_ext *
+child_ext(const struct plx_drvq *dq, const struct parent *p, struct child *c)
 {
+	const struct plx_blk_info *info = &dq->q.blk->info;
+
+	if (blk_never_cut(p->req))
+		return p->req->ext;
+	if (!blk_has_ext(p->req))
+		return NULL;
+	c->ext = *p->req->ext;
+	if (c->ext.meta != NULL)
+		c->ext.meta = (uint8_t *)c->ext.meta + (size_t)p->next * info->meta_size;
+	if (info->pi_type == 2)
+		c->ext.pi_ref += p->next;
+	return &c->ext;
+}
+
+static struct child *
+child_get(struct plx_drvq *dq, struct parent *p)
+{
+	struct plx_split *s = dq->split;
 	int i = pool_get(&s->child_pool, NB_CHILDREN);
 	struct child *c;
 
@@ -316,7 +336,7 @@ child_get(struct plx_split *s, struct parent *p)
 		.op = p->req->op,
 		.flags = (uint8_t)((p->req->flags & (PLX_IO_FUA | PLX_IO_UNMAP)) | PLX_IO_CHILD),
 		.lba = p->req->lba + p->next,
-		.ext = blk_never_cut(p->req) ? p->req->ext : NULL,
+		.ext = child_ext(dq, p, c),
 	};
 	c->parent = p;
 	c->bounce = NULL;
@@ -395,7 +415,7 @@ parent_end(struct plx_drvq *dq, struct parent *p)
 static int
 step(struct plx_drvq *dq, struct parent *p)
 {
-	struct child *c = p->ready != NULL ? p->ready : child_get(dq->split, p);
+	struct child *c = p->ready != NULL ? p->ready : child_get(dq, p);
 	int rc;
 
 	if (c == NULL)

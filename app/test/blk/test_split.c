@@ -33,6 +33,7 @@ static struct {
 	uint64_t lowest;     /* of the failed blocks of the request under test */
 	bool no_direct, no_room;
 	unsigned int bounced, commands;
+	struct plx_blk_ext ext[8]; /* of commands, as far as they had one */
 } dev;
 
 static uint8_t *pool; /* memory that the device reaches */
@@ -112,6 +113,8 @@ issue(struct plx_drvq *dq, struct plx_blk_req *req)
 			dev.bounced++;
 		}
 	}
+	if (req->ext != NULL && dev.commands < RTE_DIM(dev.ext))
+		dev.ext[dev.commands] = *req->ext;
 	dev.commands++;
 	dev.cmds[dev.n++] = copy;
 	return 0;
@@ -483,21 +486,38 @@ test_compare(void)
 	free_ios(io, 1);
 }
 
-/* With metadata or protection information nothing is cut. */
+/* Each part has its metadata, and tags that follow from the first's. */
 static void
 test_ext(void)
 {
-	struct plx_blk_ext ext = {.pi_flags = PLX_PI_REF};
-	struct plx_blk_req req = {.op = PLX_OP_READ, .nblk = MAX_NBLK, .buf = pool, .ext = &ext};
+	struct plx_blk_ext ext = {.pi_flags = PLX_PI_REF, .pi_ref = 70, .pi_app = 9, .meta = pool};
+	struct plx_blk_req req = {
+		.op = PLX_OP_READ, .nblk = MAX_NBLK + 1, .buf = pool + PAGE, .ext = &ext};
 
 	set_up();
+	dev.blk.info.pi_type = 2;
 	CHECK_EQ(run(&req), 0);
-	req.nblk++;
-	CHECK_EQ(run(&req), -EMSGSIZE);
-	ext.pi_flags = 0;
+	CHECK_EQ(dev.commands, 2);
+	CHECK_EQ(dev.ext[0].pi_ref, 70);
+	CHECK(dev.ext[0].meta == pool);
+	CHECK_EQ(dev.ext[1].pi_ref, 70 + MAX_NBLK);
+	CHECK(dev.ext[1].meta == pool + 8 * MAX_NBLK);
+	CHECK_EQ(dev.ext[1].pi_app, 9);
+	CHECK_EQ(dev.ext[1].pi_flags, PLX_PI_REF);
+	dev.blk.info.pi_type = 3;
 	CHECK_EQ(run(&req), 0);
-	CHECK_EQ(dev.commands, 3);
-	ext.pi_flags = 1 << 4;
+	CHECK_EQ(dev.ext[3].pi_ref, 70);
+	tear_down();
+}
+
+/* What makes no sense does not reach the device. */
+static void
+test_bad_ext(void)
+{
+	struct plx_blk_ext ext = {.pi_flags = 1 << 4};
+	struct plx_blk_req req = {.op = PLX_OP_READ, .nblk = 1, .buf = pool, .ext = &ext};
+
+	set_up();
 	CHECK_EQ(run(&req), -EINVAL);
 	ext.pi_flags = PLX_PI_ACT;
 	req.op = PLX_OP_COMPARE;
@@ -510,7 +530,9 @@ test_ext(void)
 	CHECK_EQ(run(&req), -EOPNOTSUPP);
 	ext.meta = NULL;
 	CHECK_EQ(run(&req), -EOPNOTSUPP);
-	CHECK_EQ(dev.commands, 3);
+	CHECK_EQ(dev.commands, 0);
+	ext.pi_flags = 0; /* nothing in it */
+	CHECK_EQ(run(&req), 0);
 	tear_down();
 }
 
@@ -621,6 +643,7 @@ main(int argc, char **argv)
 	RUN(test_errors);
 	RUN(test_compare);
 	RUN(test_ext);
+	RUN(test_bad_ext);
 	RUN(test_many_run);
 	RUN(test_many_stopped);
 	RUN(test_maybe_dma);

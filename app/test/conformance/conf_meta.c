@@ -70,25 +70,18 @@ area_free(struct area *a)
 	free(a->meta);
 }
 
-static uint32_t
-max_nblk(const struct conf *c)
-{
-	uint32_t n = RTE_MIN(c->info.max_nblk, 128u);
-
-	n = RTE_MIN(n, (uint32_t)(ROOM / RTE_MAX(c->info.meta_size, 1u)));
-	n = RTE_MIN(n, 60000 / c->info.block_size); /* what may be bounced */
-	return RTE_MAX(RTE_MIN(n, c->nblk / 2), 1u);
-}
-
-/* A place for blocks that one command takes. */
+/* A few blocks, or as many as there is room for; a compare takes one command. */
 static uint64_t
-place(struct conf *c, uint32_t *n)
+place(struct conf *c, uint32_t *n, bool one)
 {
 	uint32_t b = c->info.boundary_nblk, lba;
+	uint32_t max = RTE_MIN(128u, (uint32_t)(ROOM / RTE_MAX(c->info.meta_size, 1u)));
 
-	*n = 1 + rnd(c, max_nblk(c));
+	if (one) /* of data that may have to be bounced as a whole */
+		max = RTE_MIN(max, RTE_MIN(c->info.max_nblk, 60000 / c->info.block_size));
+	*n = 1 + rnd(c, RTE_MIN(max, c->nblk / 2));
 	lba = rnd(c, c->nblk - *n);
-	if (b != 0)
+	if (one && b != 0)
 		*n = RTE_MIN(*n, b - lba % b);
 	return lba;
 }
@@ -196,11 +189,6 @@ check_refused(struct conf *c)
 	if (info->pi_type != 0 && has(c, PLX_BLK_CAP_COMPARE))
 		must(c, PLX_OP_COMPARE, &a, true, PLX_PI_ACT, -EINVAL);
 	area_free(&a);
-	if (info->meta_size != 0 && info->max_nblk < max_nblk(c) * 2) {
-		area_init(c, &a, 0, info->max_nblk + 1);
-		must(c, PLX_OP_READ, &a, true, 0, -EMSGSIZE);
-		area_free(&a);
-	}
 	model_write_all(c);
 }
 
@@ -215,7 +203,7 @@ check_roundtrip(struct conf *c)
 	if (c->info.meta_size == 0 || !begin(c))
 		return;
 	for (i = 0; i < 150; i++) {
-		lba = place(c, &n);
+		lba = place(c, &n, false);
 		area_init(c, &a, lba, n);
 		must(c, PLX_OP_WRITE, &a, true, rnd(c, 2) * all_checks(c), 0);
 		must(c, PLX_OP_READ, &a, true, rnd(c, 2) * all_checks(c), 0);
@@ -239,7 +227,7 @@ check_alone(struct conf *c)
 	if (info->meta_size == 0 || !begin(c))
 		return;
 	for (i = 0; i < 60; i++) {
-		lba = place(c, &n);
+		lba = place(c, &n, true);
 		area_init(c, &a, lba, n);
 		must(c, PLX_OP_WRITE, &a, true, 0, 0);
 		memset(a.meta, 0, a.meta_len);
@@ -268,7 +256,7 @@ check_compare(struct conf *c)
 	if (info->meta_size == 0 || !has(c, PLX_BLK_CAP_COMPARE) || !begin(c))
 		return;
 	for (i = 0; i < 40; i++) {
-		lba = place(c, &n);
+		lba = place(c, &n, true);
 		area_init(c, &a, lba, n);
 		must(c, PLX_OP_WRITE, &a, true, 0, 0);
 		must(c, PLX_OP_COMPARE, &a, true, 0, 0);
@@ -303,7 +291,7 @@ wrong_field(struct conf *c, unsigned int field)
 	uint64_t lba;
 	uint32_t n;
 
-	lba = place(c, &n);
+	lba = place(c, &n, false);
 	area_init(c, &a, lba, n);
 	a.meta[rnd(c, n) * info->meta_size + info->pi_offset + byte_of(info, field)] ^= 0x40;
 	must(c, PLX_OP_WRITE, &a, true, field, bad);
@@ -368,7 +356,7 @@ check_act(struct conf *c)
 	if (info->pi_type == 0 || !begin(c))
 		return;
 	for (i = 0; i < 40; i++) {
-		lba = place(c, &n);
+		lba = place(c, &n, false);
 		area_init(c, &a, lba, n);
 		if (info->pi_type == 2)
 			a.ext.pi_ref = lba + 77;

@@ -214,6 +214,8 @@ nvme_ctrlr_bring_up(struct nvme_ctrlr *c)
 	PLX_PT_CALL(&c->up, c->up_rc, dbbuf_config(c), nvme_admin_wait(c));
 	NVME_OR_RETURN(&c->up, c->up_rc);
 	c->dbbuf_on = c->shadow != NULL && c->admin.cmd.status == 0;
+	PLX_PT_CALL(&c->up, c->up_rc, nvme_meta_enable(c), nvme_admin_wait(c));
+	NVME_OR_RETURN(&c->up, c->up_rc);
 	/* events: what the controller offers of health, namespaces and firmware */
 	PLX_PT_CALL(&c->up, c->up_rc,
 		nvme_admin_set_feature(c, NVME_FEAT_FID_ASYNC_EVENT,
@@ -268,14 +270,22 @@ drop_missing(struct nvme_ctrlr *c)
 static void
 take_ns(struct nvme_ctrlr *c, uint32_t nsid)
 {
-	struct nvme_id_ns *id = (struct nvme_id_ns *)c->buf;
 	struct nvme_ns *ns = find_ns(c, nsid);
 
-	nvme_quirks_ns(c, id);
+	nvme_quirks_ns(c, &c->id_ns);
 	if (ns != NULL)
-		nvme_ns_refresh(ns, id);
+		nvme_ns_refresh(ns, &c->id_ns);
 	else
-		nvme_ns_add(c, nsid, id); /* one that can't be used is said and left out */
+		nvme_ns_add(c, nsid, &c->id_ns); /* one that can't be used is said and left out */
+}
+
+/* The extended format of the namespace in c->id_ns, from its NVM specific data. */
+static void
+take_elbaf(struct nvme_ctrlr *c)
+{
+	const struct nvme_nvm_id_ns *nvm = (const struct nvme_nvm_id_ns *)c->buf;
+
+	c->elbaf = rte_le_to_cpu_32(nvm->elbaf[nvme_ns_lbaf(&c->id_ns)]);
 }
 
 /* Take what is there: new namespaces, other sizes, and those that went. */
@@ -296,8 +306,19 @@ nvme_ctrlr_scan(struct nvme_ctrlr *c)
 			nvme_admin_ident(c, NVME_IDENTIFY_CNS_NS, c->nsids[c->i]),
 			nvme_admin_wait(c));
 		NVME_OR_RETURN(&c->up, c->up_rc);
-		if (c->admin.cmd.status == 0)
-			take_ns(c, c->nsids[c->i]);
+		if (c->admin.cmd.status != 0)
+			continue;
+		memcpy(&c->id_ns, c->buf, sizeof(c->id_ns));
+		c->elbaf = 0;
+		if (nvme_meta_elbaf_wanted(c, &c->id_ns)) {
+			PLX_PT_CALL(&c->up, c->up_rc,
+				nvme_admin_ident(c, NVME_IDENTIFY_CNS_CSI_NS, c->nsids[c->i]),
+				nvme_admin_wait(c));
+			NVME_OR_RETURN(&c->up, c->up_rc);
+			if (c->admin.cmd.status == 0)
+				take_elbaf(c);
+		}
+		take_ns(c, c->nsids[c->i]);
 	}
 	PLX_PT_END(&c->up);
 }

@@ -254,6 +254,18 @@ nvme_data_map(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe
 	return -EXDEV;
 }
 
+/* Data of a range command: inline buffer or segments. */
+int
+nvme_data_req(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
+	const struct plx_blk_req *req)
+{
+	size_t len = (size_t)req->nblk << q->lba_shift;
+	struct plx_seg one = {.addr = req->buf, .len = len};
+
+	return nvme_data_map(
+		q, t, sqe, req->nseg != 0 ? req->segs : &one, req->nseg != 0 ? req->nseg : 1, len);
+}
+
 size_t
 nvme_data_direct(struct plx_drvq *dq, const struct plx_seg *segs, uint32_t nseg, size_t max)
 {

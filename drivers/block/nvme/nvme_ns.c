@@ -52,7 +52,8 @@ fill_info(struct nvme_ns *ns, const struct nvme_id_ns *id)
 {
 	const struct nvme_ctrlr *c = ns->c;
 	struct plx_blk_info *info = &ns->blk.info;
-	uint32_t bs = 1u << ns->lba_shift;
+	const struct nvme_format *f = &ns->fmt;
+	uint32_t bs = 1u << f->shift;
 
 	copy_text(info->model, sizeof(info->model), c->id.mn, sizeof(c->id.mn));
 	copy_text(info->serial, sizeof(info->serial), c->id.sn, sizeof(c->id.sn));
@@ -69,7 +70,11 @@ fill_info(struct nvme_ns *ns, const struct nvme_id_ns *id)
 	info->caps = caps(c);
 	if (id->nsattr & 1)
 		info->caps |= PLX_BLK_CAP_RDONLY;
-	info->max_nblk = RTE_MIN(c->max_xfer >> ns->lba_shift, 65536u);
+	info->meta_size = f->ms;
+	info->pi_type = f->pi_type;
+	info->pi_size = f->pi_size;
+	info->pi_offset = f->pi_offset;
+	info->max_nblk = RTE_MIN(nvme_meta_max_nblk(c, f), 65536u);
 	info->max_segs = c->max_sgls;
 	info->boundary_nblk = rte_le_to_cpu_16(id->noiob);
 	info->atomic_nblk =
@@ -83,10 +88,10 @@ fill_info(struct nvme_ns *ns, const struct nvme_id_ns *id)
 }
 
 static int
-check_ns(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id)
+check_ns(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id,
+	struct nvme_format *fmt)
 {
-	uint32_t f = (id->flbas & 0xf) | (id->flbas & 0x60) >> 1;
-	const struct nvme_lbaf *lbaf = &id->lbaf[RTE_MIN(f, (uint32_t)RTE_DIM(id->lbaf) - 1)];
+	const struct nvme_lbaf *lbaf = &id->lbaf[nvme_ns_lbaf(id)];
 
 	if (id->nsze == 0)
 		return -ENOENT; /* inactive */
@@ -100,14 +105,8 @@ check_ns(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id)
 			nsid);
 		return -ENOTSUP;
 	}
-	if (lbaf->ms != 0) {
-		PLX_LOG(WARNING,
-			"nvme: %s: namespace %u is left out: its format has %u bytes of "
-			"metadata a block; format it without",
-			c->name, nsid, rte_le_to_cpu_16(lbaf->ms));
-		return -ENOTSUP;
-	}
-	return lbaf->ds;
+	*fmt = (struct nvme_format){.shift = lbaf->ds};
+	return nvme_meta_format(c, nsid, id, lbaf, fmt);
 }
 
 /* ---- the state machines of the class's operations ---- */
@@ -377,17 +376,18 @@ const struct plx_nvme_ops nvme_ctrlr_ops = {
 int
 nvme_ns_add(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id)
 {
-	int shift = check_ns(c, nsid, id), rc;
+	struct nvme_format fmt;
 	struct nvme_ns *ns, **at;
+	int rc = check_ns(c, nsid, id, &fmt);
 
-	if (shift < 0)
-		return shift;
+	if (rc != 0)
+		return rc;
 	ns = calloc(1, sizeof(*ns));
 	if (ns == NULL)
 		return -ENOMEM;
 	ns->c = c;
 	ns->nsid = nsid;
-	ns->lba_shift = (uint8_t)shift;
+	ns->fmt = fmt;
 	/* others may fail a command that has the bit (NVM Command Set 1.0, 4.1.5.1) */
 	ns->deac = (id->dlfeat & NVME_NS_DLFEAT_WRITE_ZEROES) != 0;
 	fill_info(ns, id);
@@ -411,6 +411,7 @@ void
 nvme_ns_refresh(struct nvme_ns *ns, const struct nvme_id_ns *id)
 {
 	uint64_t nblocks = rte_le_to_cpu_64(id->nsze);
+	struct nvme_format fmt;
 
 	if (ns->blk.info.state == PLX_BLK_REMOVED)
 		return;
@@ -418,7 +419,8 @@ nvme_ns_refresh(struct nvme_ns *ns, const struct nvme_id_ns *id)
 		PLX_LOG(ERR, "nvme: %s: namespace %u is another one now: it is taken off",
 			ns->c->name, ns->nsid);
 		nvme_ns_gone(ns);
-	} else if (check_ns(ns->c, ns->nsid, id) != ns->lba_shift) {
+	} else if (check_ns(ns->c, ns->nsid, id, &fmt) != 0 ||
+		   memcmp(&fmt, &ns->fmt, sizeof(fmt)) != 0) {
 		PLX_LOG(ERR, "nvme: %s: namespace %u has another format now: it is taken off",
 			ns->c->name, ns->nsid);
 		nvme_ns_gone(ns);

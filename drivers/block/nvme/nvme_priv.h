@@ -6,6 +6,7 @@
  *
  *	nvme_qpair.c  the fast path: submit and poll of an I/O queue pair
  *	nvme_data.c   data pointers: PRP lists and SGLs
+ *	nvme_meta.c   metadata and protection information
  *	nvme_queue.c  I/O queue pairs as objects: allocate, create, delete, cancel, replay
  *	nvme_cmb.c    submission queues in the controller's memory
  *	nvme_admin.c  the admin queue and asynchronous events
@@ -53,6 +54,7 @@ enum nvme_trk_flag {
 	NVME_TRK_RESULT = 1 << 8,      /* the completion's result matters */
 	NVME_TRK_POOL = 1 << 9,        /* holds pool pages */
 	NVME_TRK_LATE = 1 << 10,       /* not answered in time: it is being aborted */
+	NVME_TRK_META = 1 << 11,       /* holds a buffer of q->meta */
 };
 
 /* One command in flight. Private memory: the device never sees it. */
@@ -124,6 +126,7 @@ struct nvme_qpair {
 	uint8_t (*pool_of)[NVME_POOL_PAGES]; /* pages a tracker holds */
 	bool sgl, sgl_dword;                 /* the controller takes SGLs; dword aligned only */
 	uint16_t max_sgls;                   /* descriptors a command */
+	struct nvme_meta *meta;              /* NULL: blocks have no metadata */
 
 	/* control */
 	uint8_t *mem; /* all of its memory that the device reaches */
@@ -172,13 +175,22 @@ struct nvme_abort {
 	struct plx_deadline until; /* the answer, then the command */
 };
 
+/* What blocks look like on the medium. */
+struct nvme_format {
+	uint8_t shift; /* of the data's bytes */
+	bool extended; /* metadata is mixed with data */
+	uint8_t pi_type, pi_size;
+	uint16_t ms, pi_offset;
+};
+static_assert(sizeof(struct nvme_format) == 8, "compared as a whole");
+
 /* A namespace: one block device. */
 struct nvme_ns {
 	struct plx_blk blk;
 	struct nvme_ctrlr *c;
 	struct nvme_ns *next;
 	uint32_t nsid;
-	uint8_t lba_shift;
+	struct nvme_format fmt;
 	bool deac; /* it knows the Deallocate bit of Write Zeroes */
 	/* the operation under way */
 	struct plx_pt pt;
@@ -294,6 +306,8 @@ struct nvme_ctrlr {
 	enum nvme_dbbuf use_dbbuf;
 	bool no_sgl;
 
+	struct nvme_id_ns id_ns; /* of the namespace being scanned */
+	uint32_t elbaf;          /* and its extended format */
 	struct nvme_ns *ns;
 	struct nvme_qpair *queues;
 	uint64_t qid_used[8]; /* bit set of I/O queue ids, 1-based, up to 511 */
@@ -302,6 +316,7 @@ struct nvme_ctrlr {
 
 /* nvme_qpair.c */
 uint16_t nvme_qpair_submit(struct plx_blkq *bq, struct plx_blk_req *const *reqs, uint16_t n);
+uint16_t nvme_qpair_submit_meta(struct plx_blkq *bq, struct plx_blk_req *const *reqs, uint16_t n);
 uint16_t nvme_qpair_poll(struct plx_blkq *bq, struct plx_blk_req **reqs, uint16_t n);
 int nvme_qpair_issue(struct plx_drvq *dq, struct plx_blk_req *req);
 uint16_t nvme_qpair_reap(struct nvme_qpair *q, struct plx_blk_req **reqs, uint16_t n);
@@ -311,8 +326,28 @@ void nvme_qpair_tick(struct nvme_qpair *q);
 /* nvme_data.c */
 int nvme_data_map(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
 	const struct plx_seg *segs, uint32_t nseg, size_t len);
+int nvme_data_req(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
+	const struct plx_blk_req *req);
 void nvme_data_free(struct nvme_qpair *q, struct nvme_tracker *t);
 size_t nvme_data_direct(struct plx_drvq *dq, const struct plx_seg *segs, uint32_t nseg, size_t max);
+
+/* nvme_meta.c */
+int nvme_meta_format(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id,
+	const struct nvme_lbaf *lbaf, struct nvme_format *f);
+uint32_t nvme_meta_max_nblk(const struct nvme_ctrlr *c, const struct nvme_format *f);
+size_t nvme_meta_bounce(const struct nvme_format *f);
+bool nvme_meta_elbaf_wanted(const struct nvme_ctrlr *c, const struct nvme_id_ns *id);
+int nvme_meta_enable(struct nvme_ctrlr *c);
+int nvme_meta_alloc(struct nvme_qpair *q, int socket);
+int nvme_meta_map(struct nvme_qpair *q);
+void nvme_meta_free(struct nvme_qpair *q, bool lost);
+void nvme_meta_reset(struct nvme_qpair *q);
+int nvme_meta_build(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
+	const struct plx_blk_req *req);
+int nvme_meta_pass(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
+	const struct plx_blk_req *req);
+void nvme_meta_done(struct nvme_qpair *q, struct nvme_tracker *t, bool ok);
+void nvme_meta_put(struct nvme_qpair *q, struct nvme_tracker *t);
 
 /* nvme_queue.c */
 int nvme_queue_alloc(
@@ -410,6 +445,12 @@ bool nvme_aborts_ok(struct nvme_ctrlr *c);
 
 /* nvme_ns.c */
 extern const struct plx_nvme_ops nvme_ctrlr_ops;
+/* The format in use, of those listed. */
+static inline uint32_t
+nvme_ns_lbaf(const struct nvme_id_ns *id)
+{
+	return (id->flbas & 0xf) | (id->flbas & 0x60) >> 1;
+}
 int nvme_ns_add(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id);
 void nvme_ns_free(struct nvme_ns *ns);
 void nvme_ns_refresh(struct nvme_ns *ns, const struct nvme_id_ns *id);

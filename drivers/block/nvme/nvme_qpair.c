@@ -45,18 +45,6 @@ tracker_put(struct nvme_qpair *q, struct nvme_tracker *t)
 	q->free[q->nfree++] = CID_NEXT(t->cid);
 }
 
-/* Data of a range command: inline buffer or segments, by PRP or SGL. */
-static int
-map_data(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
-	const struct plx_blk_req *req)
-{
-	size_t len = (size_t)req->nblk << q->lba_shift;
-	struct plx_seg one = {.addr = req->buf, .len = len};
-
-	return nvme_data_map(
-		q, t, sqe, req->nseg != 0 ? req->segs : &one, req->nseg != 0 ? req->nseg : 1, len);
-}
-
 /* DSM takes its range from memory (NVM Command Set 1.0, 3.2.3): the tracker's own slot. */
 static void
 map_dsm(struct nvme_qpair *q, struct nvme_sqe *sqe, const struct plx_blk_req *req, uint32_t idx)
@@ -77,6 +65,7 @@ map_passthrough(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *s
 {
 	const struct plx_nvme_cmd *cmd = req->ext != NULL ? req->ext->nvme : NULL;
 	struct plx_seg one;
+	int rc = 0;
 
 	if (cmd == NULL)
 		return -EINVAL;
@@ -87,13 +76,18 @@ map_passthrough(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *s
 	sqe->mptr = 0;
 	sqe->dptr[0] = sqe->dptr[1] = 0;
 	t->flags |= NVME_TRK_RESULT;
-	if (cmd->data_len == 0)
-		return 0;
 	if (cmd->data_len > q->c->max_xfer)
 		return -EMSGSIZE;
+	if (q->meta != NULL)
+		rc = nvme_meta_pass(q, t, sqe, req);
+	if (cmd->data_len == 0 || rc != 0)
+		return rc;
 	one = (struct plx_seg){.addr = req->buf, .len = cmd->data_len};
-	return nvme_data_map(q, t, sqe, req->nseg != 0 ? req->segs : &one,
+	rc = nvme_data_map(q, t, sqe, req->nseg != 0 ? req->segs : &one,
 		req->nseg != 0 ? req->nseg : 1, cmd->data_len);
+	if (rc != 0 && (t->flags & NVME_TRK_META))
+		nvme_meta_put(q, t);
+	return rc;
 }
 
 /* Every command but the plain one-segment read and write. */
@@ -105,8 +99,6 @@ build(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
 
 	if (req->op == PLX_OP_NVME)
 		return map_passthrough(q, t, sqe, req);
-	if (req->ext != NULL && (req->ext->meta != NULL || req->ext->pi_flags != 0))
-		return -EINVAL; /* the namespace has no metadata: nvme_ns.c */
 	*sqe = (struct nvme_sqe){
 		.opcode = opcode_of[req->op],
 		.nsid = rte_cpu_to_le_32((uint32_t)(q->opc_nsid >> 32)),
@@ -124,9 +116,9 @@ build(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
 	sqe->cdw10 = rte_cpu_to_le_32((uint32_t)req->lba);
 	sqe->cdw11 = rte_cpu_to_le_32((uint32_t)(req->lba >> 32));
 	sqe->cdw12 = rte_cpu_to_le_32(cdw12);
-	if (req->op == PLX_OP_WRITE_ZEROES || req->op == PLX_OP_VERIFY)
-		return 0;
-	return map_data(q, t, sqe, req);
+	if (q->meta != NULL)
+		return nvme_meta_build(q, t, sqe, req);
+	return plx_op_has_data(req->op) ? nvme_data_req(q, t, sqe, req) : 0;
 }
 
 /* Two quadwords in one store. */
@@ -323,6 +315,19 @@ nvme_qpair_submit(struct plx_blkq *bq, struct plx_blk_req *const *reqs, uint16_t
 	return plx_drvq_count_submit(&q->dq, i);
 }
 
+/* The same for blocks with metadata: each command is built from its parts. */
+uint16_t
+nvme_qpair_submit_meta(struct plx_blkq *bq, struct plx_blk_req *const *reqs, uint16_t n)
+{
+	struct nvme_qpair *q = (struct nvme_qpair *)bq;
+	uint16_t i;
+
+	for (i = 0; i < n && submit_other(q, reqs[i]) == 0; i++)
+		;
+	nvme_qpair_ring(q);
+	return plx_drvq_count_submit(&q->dq, i);
+}
+
 /* It came back because it was late and we asked for it. */
 static bool
 aborted(const struct nvme_tracker *t, uint16_t status)
@@ -343,6 +348,8 @@ retry(struct nvme_qpair *q, struct nvme_tracker *t, uint16_t status)
 	if (t->flags & NVME_TRK_POOL)
 		nvme_data_free(q, t);
 	t->flags &= (uint16_t)~NVME_TRK_LATE;
+	if (t->flags & NVME_TRK_META)
+		nvme_meta_put(q, t);
 	t->retries++;
 	t->epoch = q->epoch;
 	t->cid = CID_NEXT(t->cid);
@@ -369,6 +376,8 @@ complete_slow(
 		req->result = rte_le_to_cpu_64(cqe->result);
 	if (t->flags & NVME_TRK_POOL)
 		nvme_data_free(q, t);
+	if (t->flags & NVME_TRK_META)
+		nvme_meta_done(q, t, status == 0);
 	tracker_put(q, t);
 	return plx_drvq_resolve(&q->dq, req);
 }

@@ -125,7 +125,7 @@ map_dma(struct nvme_qpair *q)
 	q->slots_iova = iova + l.slots;
 	q->pool_iova = iova + l.pool;
 	q->dma = q->dom->table->r[0];
-	return 0;
+	return nvme_meta_map(q);
 }
 
 static int
@@ -154,6 +154,7 @@ trackers_reset(struct nvme_qpair *q)
 	for (i = 0; i < NVME_POOL_PAGES; i++)
 		q->pool_free[i] = (uint8_t)i;
 	q->npool = NVME_POOL_PAGES;
+	nvme_meta_reset(q);
 }
 
 static void
@@ -186,7 +187,7 @@ nvme_queue_alloc(
 	q->dom = c->vfio->domain;
 	q->opc_nsid = (uint64_t)ns->nsid << 32;
 	q->page_size = c->page_size;
-	q->lba_shift = ns->lba_shift;
+	q->lba_shift = ns->fmt.shift;
 	q->sgl = c->sgl;
 	q->sgl_dword = c->sgl_dword;
 	q->max_sgls = c->max_sgls;
@@ -201,14 +202,16 @@ nvme_queue_alloc(
 	rc = alloc_private(q);
 	if (rc == 0)
 		rc = alloc_dma(q, conf->socket);
+	if (rc == 0)
+		rc = nvme_meta_alloc(q, conf->socket);
 	if (rc != 0)
 		goto fail;
 	trackers_reset(q);
-	q->dq.submit = nvme_qpair_submit;
+	q->dq.submit = q->meta == NULL ? nvme_qpair_submit : nvme_qpair_submit_meta;
 	q->dq.poll = nvme_qpair_poll;
 	q->dq.issue = nvme_qpair_issue;
 	q->dq.direct = nvme_data_direct;
-	rc = plx_drvq_init(&q->dq, &ns->blk, qid, conf, NVME_BOUNCE);
+	rc = plx_drvq_init(&q->dq, &ns->blk, qid, conf, nvme_meta_bounce(&ns->fmt));
 	if (rc != 0)
 		goto fail;
 	if (conf->intr)
@@ -242,6 +245,7 @@ nvme_queue_free(struct nvme_qpair *q)
 	else
 		plx_mem_free(q->mem);
 	q->c->cmb_lost |= q->in_cmb && q->created;
+	nvme_meta_free(q, q->lost_memory || q->created);
 	free(q->trk);
 	free(q->free);
 	free(q->pool_of);

@@ -104,8 +104,12 @@ ns_create(struct plx_nvmet *c, struct nvmet_ns *ns, const char *name)
 	ns->pend_tail = &ns->pend;
 	ns->shift = (uint32_t)__builtin_ctz(ns->info.block_size);
 	make_nguid(ns);
-	if (ns->info.meta_size != 0 || ns->info.block_size > 32768) {
-		PLX_LOG(ERR, "nvmet: '%s': blocks with metadata or over 32 KiB can't be served",
+	ns->extended = ns->info.meta_size != 0 && c->meta_ext;
+	c->elbas |= ns->info.pi_size == 16;
+	if (ns->info.meta_size > 4096 || ns->info.block_size > 32768) {
+		PLX_LOG(ERR,
+			"nvmet: '%s': blocks over 32 KiB, or with over 4 KiB of metadata, can't be "
+			"served",
 			name);
 		return -ENOTSUP;
 	}
@@ -227,9 +231,12 @@ free_all(struct plx_nvmet *c)
 	for (i = 0; c->ns != NULL && i < c->nns; i++)
 		if (c->ns[i].blk != NULL)
 			plx_blk_close(c->ns[i].blk);
-	for (i = 0; c->cmds != NULL && i <= c->ncmd; i++)
+	for (i = 0; c->cmds != NULL && i <= c->ncmd; i++) {
 		if (c->cmds[i].segs != c->cmds[i].own)
 			free(c->cmds[i].segs);
+		nvmet_meta_end(&c->cmds[i]);
+		free(c->cmds[i].meta);
+	}
 	free(c->ns);
 	free(c->cmds);
 	free(c->free);
@@ -255,6 +262,7 @@ plx_nvmet_create(const struct plx_nvmet_conf *conf, struct plx_nvmet **ctrl)
 	c->mdts = conf->mdts != 0 ? conf->mdts : 8;
 	c->vectors = (uint16_t)(c->max_queues + 1);
 	c->rdonly = conf->rdonly;
+	c->meta_ext = conf->meta_ext;
 	c->born = rte_rdtsc();
 	c->us = RTE_MAX(rte_get_tsc_hz() / 1000000, UINT64_C(1));
 	c->pass = 1;

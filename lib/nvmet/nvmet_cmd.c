@@ -41,7 +41,7 @@ static uint16_t
 set_data(struct plx_nvmet *c, struct nvmet_cmd *cmd, const struct nvmet_sqe *e,
 	const struct nvmet_ns *ns, bool in)
 {
-	uint64_t len = (uint64_t)cmd->req.nblk << ns->shift;
+	uint64_t len = ((uint64_t)cmd->req.nblk << ns->shift) + nvmet_meta_len(cmd, ns);
 	uint16_t rc;
 
 	if (len > (uint64_t)NVMET_PAGE << c->mdts)
@@ -55,7 +55,7 @@ set_data(struct plx_nvmet *c, struct nvmet_cmd *cmd, const struct nvmet_sqe *e,
 		cmd->req.segs = cmd->segs;
 		cmd->req.nseg = cmd->nsegs;
 	}
-	return 0;
+	return nvmet_meta_map(c, cmd, ns, in);
 }
 
 /* Force unit access: by the device, or by a flush after the write. */
@@ -67,6 +67,8 @@ set_fua(const struct plx_nvmet *c, struct nvmet_cmd *cmd, const struct nvmet_sqe
 		return;
 	if ((ns->info.caps & PLX_BLK_CAP_FUA) != 0)
 		cmd->req.flags |= PLX_IO_FUA;
+	else if ((ns->info.caps & PLX_BLK_CAP_FLUSH) != 0 && cmd->req.ext != NULL)
+		nvmet_meta_fua(cmd);
 	else if ((ns->info.caps & PLX_BLK_CAP_FLUSH) != 0)
 		cmd->req.user =
 			(void *)((uintptr_t)cmd->req.user | (uintptr_t)NVMET_STEP_FUA << 32);
@@ -126,6 +128,8 @@ prepare_range(struct plx_nvmet *c, struct nvmet_cmd *cmd, const struct nvmet_sqe
 {
 	uint16_t rc = set_range(cmd, e, ns);
 
+	if (rc == 0 && ns->info.meta_size != 0)
+		rc = nvmet_meta_begin(c, cmd, e, ns);
 	if (rc != 0)
 		return rc;
 	switch (e->opc) {
@@ -261,6 +265,8 @@ finish(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd, uint16_t
 	sq->inflight--;
 	sq->cq->inflight--;
 	nvmet_post(c, sq, (uint16_t)user, status, 0);
+	cmd->req.raw = 0;
+	nvmet_meta_end(cmd);
 	nvmet_cmd_free(c, cmd);
 }
 
@@ -289,7 +295,7 @@ static void
 format_begin(struct nvmet_ns *ns, struct nvmet_cmd *cmd)
 {
 	ns->formatting = true;
-	ns->lim = 0;
+	ns->lim = ns->fast = 0;
 	cmd->req.op = PLX_OP_WRITE_ZEROES;
 	cmd->req.flags = PLX_IO_UNMAP;
 	cmd->req.nseg = 0;
@@ -325,9 +331,22 @@ nvmet_ns_open(struct nvmet_ns *ns)
 {
 	ns->formatting = false;
 	ns->lim = ns->gone ? 0 : ns->info.nblocks;
+	ns->fast = ns->info.meta_size == 0 ? ns->lim : 0;
 }
 
-/* One LBA format, no metadata, no protection: formatting is erasing (1.4, 5.23). */
+/* Each namespace has one format, whatever it is: formatting is erasing (1.4, 5.23). */
+static bool
+format_ok(const struct plx_nvmet *c, uint32_t nsid, uint32_t dw10)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->nns; i++)
+		if ((nsid == NVME_NSID_ALL || nsid == i + 1) &&
+			(dw10 & 0x1f0) != nvmet_meta_format(&c->ns[i]))
+			return false;
+	return (dw10 & 0xf) == 0;
+}
+
 uint32_t
 nvmet_format(struct plx_nvmet *c, const struct nvmet_sqe *e)
 {
@@ -339,7 +358,7 @@ nvmet_format(struct plx_nvmet *c, const struct nvmet_sqe *e)
 		return NVMET_ERR(GENERIC, INVALID_OPCODE);
 	if (nsid != NVME_NSID_ALL && (nsid == 0 || nsid > c->nns))
 		return NVMET_ERR(GENERIC, INVALID_NS);
-	if ((dw10 & 0xf) != 0 || (dw10 >> 4 & 0x1f) != 0)
+	if (!format_ok(c, nsid, dw10))
 		return NVMET_ERR(CMD_SPECIFIC, INVALID_FORMAT);
 	if (ses > 1)
 		return NVMET_ERR(GENERIC, INVALID_FIELD);
@@ -404,6 +423,12 @@ nvmet_cmd_back(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd)
 		nvmet_count(ns, &cmd->req);
 		begin_flush(ns, cmd, (void *)(user & UINT32_MAX));
 		return;
+	case NVMET_STEP_META:
+		if (!nvmet_meta_back(c, ns, cmd))
+			break;
+		nvmet_count(ns, &cmd->req);
+		begin_flush(ns, cmd, (void *)(user & UINT32_MAX));
+		return;
 	case NVMET_STEP_NONE:
 		break;
 	}
@@ -447,6 +472,7 @@ nvmet_cmds_drop(struct plx_nvmet *c)
 
 			ns->pend = (struct plx_blk_req *)(uintptr_t)req->drv[0];
 			ns->inflight--;
+			nvmet_meta_end((struct nvmet_cmd *)req);
 			nvmet_cmd_free(c, (struct nvmet_cmd *)req);
 		}
 		ns->pend_tail = &ns->pend;

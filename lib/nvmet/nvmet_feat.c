@@ -48,6 +48,7 @@ nvmet_features_reset(struct plx_nvmet *c)
 	c->temp_under = 0;
 	memset(c->vec_cd, 0, sizeof(c->vec_cd));
 	c->fua_all = 0;
+	c->lbafee = false;
 }
 
 uint8_t
@@ -138,6 +139,28 @@ set_kept(struct plx_nvmet *c, uint32_t fid, uint32_t v)
 	return rc;
 }
 
+/* Host Behavior Support, for namespaces of extended formats: LBAFEE is its third byte. */
+static uint16_t
+set_behavior(struct plx_nvmet *c, const struct nvmet_sqe *e)
+{
+	uint16_t rc;
+
+	if (!c->elbas)
+		return NVMET_ERR(GENERIC, INVALID_FIELD);
+	rc = nvmet_data_get(c, e, c->page, 512);
+	if (rc == 0)
+		c->lbafee = c->page[2] == 1;
+	return rc;
+}
+
+static uint16_t
+get_behavior(struct plx_nvmet *c, const struct nvmet_sqe *e, bool current)
+{
+	uint8_t now[3] = {0, 0, current && c->lbafee};
+
+	return nvmet_data_put(c, e, now, sizeof(now), 512);
+}
+
 uint16_t
 nvmet_set_features(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *result)
 {
@@ -147,6 +170,8 @@ nvmet_set_features(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *res
 	if ((dw10 & SV) != 0)
 		return NVMET_ERR(CMD_SPECIFIC, FEATURE_NOT_SAVEABLE);
 	switch (fid) {
+	case NVME_FEAT_FID_HOST_BEHAVIOR:
+		return set_behavior(c, e);
 	case NVME_FEAT_FID_TEMP_THRESH:
 		return set_temp(c, v);
 	case NVME_FEAT_FID_NUM_QUEUES:
@@ -192,7 +217,9 @@ nvmet_get_features(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *res
 	uint32_t fid = dw10 & 0xff, select = dw10 >> 8 & 7;
 	bool current = select == NVME_GET_FEATURES_SEL_CURRENT;
 	bool ours = fid == NVME_FEAT_FID_TEMP_THRESH || fid == NVME_FEAT_FID_NUM_QUEUES ||
-		    fid == NVME_FEAT_FID_IRQ_CONFIG || (fid < RTE_DIM(kept) && kept[fid] != 0);
+		    fid == NVME_FEAT_FID_IRQ_CONFIG ||
+		    (fid == NVME_FEAT_FID_HOST_BEHAVIOR && c->elbas) ||
+		    (fid < RTE_DIM(kept) && kept[fid] != 0);
 
 	if (!ours || select > NVME_GET_FEATURES_SEL_SUPPORTED ||
 		(fid == NVME_FEAT_FID_VOLATILE_WC && !c->vwc))
@@ -202,6 +229,8 @@ nvmet_get_features(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *res
 		return 0;
 	}
 	switch (fid) {
+	case NVME_FEAT_FID_HOST_BEHAVIOR:
+		return get_behavior(c, e, current);
 	case NVME_FEAT_FID_TEMP_THRESH:
 		return get_temp(c, v, current, result);
 	case NVME_FEAT_FID_IRQ_CONFIG:

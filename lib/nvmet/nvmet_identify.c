@@ -51,6 +51,8 @@ id_ctrl(struct plx_nvmet *c)
 	id->vwc = (uint8_t)(2 << 1 | (c->vwc ? NVME_CTRL_VWC_PRESENT : 0));
 	id->sgls = rte_cpu_to_le_32(c->sgl ? 1 : 0); /* no alignment asked for */
 	memcpy(id->subnqn, c->subnqn, strlen(c->subnqn));
+	if (c->elbas)
+		id->ctratt = rte_cpu_to_le_32(NVME_CTRL_CTRATT_ELBAS);
 	id->psd[0].mp = rte_cpu_to_le_16(100); /* 1 W */
 }
 
@@ -69,6 +71,7 @@ id_ns(struct plx_nvmet *c, const struct nvmet_ns *ns)
 	if ((c->oncs & NVME_CTRL_ONCS_WRITE_ZEROES) != 0)
 		id->dlfeat = NVME_NS_DLFEAT_WRITE_ZEROES;
 	id->lbaf[0].ds = (uint8_t)ns->shift;
+	nvmet_meta_identify(ns, id);
 	id->noiob = rte_cpu_to_le_16(
 		(uint16_t)(ns->info.boundary_nblk <= UINT16_MAX ? ns->info.boundary_nblk : 0));
 	if (atomic > 1) {
@@ -145,6 +148,13 @@ build(struct plx_nvmet *c, const struct nvmet_sqe *e)
 			rc = find(c, nsid, &ns);
 		if (rc == 0)
 			id_ns(c, ns);
+		return rc;
+	case NVME_IDENTIFY_CNS_CSI_NS: /* of the NVM command set, the one we have */
+		if (rte_le_to_cpu_32(e->cdw11) >> 24 != NVME_CSI_NVM)
+			return NVMET_ERR(GENERIC, INVALID_FIELD);
+		rc = find(c, nsid, &ns);
+		if (rc == 0)
+			nvmet_meta_identify_nvm(ns, (void *)c->page);
 		return rc;
 	case NVME_IDENTIFY_CNS_CTRL:
 		id_ctrl(c);

@@ -68,7 +68,7 @@ io_fast(struct plx_nvmet *c, const struct nvmet_sq *sq, const struct nvmet_sqe *
 	if (unlikely(e->opc - 1u > 1 || e->flags != 0 || nsi >= c->nns))
 		return false;
 	ns = &c->ns[nsi];
-	if (unlikely(slba >= ns->lim || nblk > ns->lim - slba))
+	if (unlikely(slba >= ns->fast || nblk > ns->fast - slba))
 		return false;
 	len = nblk << ns->shift;
 	end = prp1 % NVMET_PAGE + len;
@@ -184,6 +184,7 @@ io_fetch(struct plx_nvmet *c, struct nvmet_sq *sq, uint32_t n)
 			uint32_t what = nvmet_cmd_prepare(c, sq, &e, cmd, &to);
 
 			if (what != 0) {
+				nvmet_meta_end(cmd);
 				sq->head = head;
 				io_end(c, sq, &e, what);
 				continue;
@@ -225,6 +226,13 @@ io_complete(struct plx_nvmet *c, struct nvmet_ns *ns, struct plx_blk_req *req)
 	nvmet_cmd_free(c, cmd);
 }
 
+static __rte_noinline void
+cmd_drop(struct plx_nvmet *c, struct nvmet_cmd *cmd)
+{
+	nvmet_meta_end(cmd);
+	nvmet_cmd_free(c, cmd);
+}
+
 static __rte_noinline uint32_t
 ns_poll(struct plx_nvmet *c, struct nvmet_ns *ns)
 {
@@ -240,7 +248,7 @@ ns_poll(struct plx_nvmet *c, struct nvmet_ns *ns)
 			if (likely(!c->drop))
 				io_complete(c, ns, reqs[i]);
 			else
-				nvmet_cmd_free(c, (struct nvmet_cmd *)reqs[i]);
+				cmd_drop(c, (struct nvmet_cmd *)reqs[i]);
 		}
 		done += n;
 	} while (n == NVMET_BURST && done < 4 * NVMET_BURST);

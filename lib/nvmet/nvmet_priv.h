@@ -10,6 +10,7 @@
  *   nvmet_admin.c    admin commands;   nvmet_identify.c  nvmet_feat.c  nvmet_log.c
  *   nvmet_event.c    async events and the error log
  *   nvmet_data.c     PRPs and SGLs to host pointers
+ *   nvmet_meta.c     blocks with metadata, and protection information
  *   nvmet_io.c       the fast path
  *   nvmet_cmd.c      I/O commands that the fast path leaves: other opcodes, errors, steps
  */
@@ -88,7 +89,8 @@ static_assert(sizeof(struct nvmet_cq) == 64, "a queue is a cache line");
 
 /* A namespace: a block device and the one queue we have on it. */
 struct nvmet_ns {
-	uint64_t lim;   /* blocks the fast path may reach; 0: nvmet_io_refuse() knows why */
+	uint64_t fast;  /* blocks the fast path may reach; 0: it may not, or there is metadata */
+	uint64_t lim;   /* blocks that commands may reach */
 	uint32_t shift; /* log2 of the block size */
 	uint32_t inflight;
 	struct plx_blkq *q;
@@ -99,6 +101,7 @@ struct nvmet_ns {
 	uint8_t nguid[16];
 	uint64_t changed; /* generation of the last change that the log page told of */
 	bool formatting, gone;
+	bool extended; /* to the host, metadata is mixed with data */
 } __rte_cache_aligned;
 
 /* Commands that take more than one request. */
@@ -108,6 +111,7 @@ enum nvmet_step {
 	NVMET_STEP_FUA, /* a flush stands in for FUA */
 	NVMET_STEP_FORMAT,
 	NVMET_STEP_QUIET, /* nobody waits for it: flush at shutdown */
+	NVMET_STEP_META,  /* has metadata to give back */
 };
 
 /*
@@ -119,8 +123,9 @@ struct nvmet_cmd {
 	struct plx_seg *segs; /* own, or more; DSM: its ranges */
 	struct plx_seg own[2];
 	uint16_t nsegs, cap;
-	uint16_t step_i;      /* DSM: the range after this one */
-	uint32_t format_left; /* format: namespaces after this one */
+	uint16_t step_i;         /* DSM: the range after this one */
+	uint32_t format_left;    /* format: namespaces after this one */
+	struct nvmet_meta *meta; /* in use while req.ext is set */
 } __rte_cache_aligned;
 static_assert(sizeof(struct nvmet_cmd) == 128, "a command is two cache lines");
 
@@ -205,7 +210,8 @@ struct plx_nvmet {
 	uint16_t vectors;
 	uint8_t mdts;
 	uint16_t oncs, oacs;
-	bool sgl, rdonly, vwc;
+	bool sgl, rdonly, vwc, meta_ext, elbas;
+	bool lbafee; /* the host knows extended formats */
 	char serial[21], model[41], subnqn[72];
 	struct nvmet_cmd *cmds;
 	uint8_t page[NVMET_PAGE] __rte_cache_aligned; /* identify data, logs: built here */
@@ -299,6 +305,26 @@ uint16_t nvmet_data_get(struct plx_nvmet *c, const struct nvmet_sqe *e, void *ds
 
 /* Room for n segs in cmd->segs. @return false: no memory */
 bool nvmet_segs_room(struct nvmet_cmd *cmd, uint32_t n);
+
+/* ---- nvmet_meta.c ---- */
+void nvmet_meta_identify(const struct nvmet_ns *ns, struct nvme_id_ns *id);
+void nvmet_meta_identify_nvm(const struct nvmet_ns *ns, struct nvme_nvm_id_ns *id);
+/* @return bits 8:4 of Format NVM's dword 10 that leave the format as it is */
+uint32_t nvmet_meta_format(const struct nvmet_ns *ns);
+/* A command of a namespace with metadata: req.ext. @return status */
+uint16_t nvmet_meta_begin(struct plx_nvmet *c, struct nvmet_cmd *cmd, const struct nvmet_sqe *e,
+	const struct nvmet_ns *ns);
+/* @return bytes that its data pointer has beyond data */
+uint64_t nvmet_meta_len(const struct nvmet_cmd *cmd, const struct nvmet_ns *ns);
+/* Its data is mapped: the metadata. @return status */
+uint16_t nvmet_meta_map(
+	struct plx_nvmet *c, struct nvmet_cmd *cmd, const struct nvmet_ns *ns, bool in);
+/* A flush is to follow. */
+void nvmet_meta_fua(struct nvmet_cmd *cmd);
+/* It is back. @return it is to be flushed */
+bool nvmet_meta_back(struct plx_nvmet *c, const struct nvmet_ns *ns, struct nvmet_cmd *cmd);
+/* It goes no further, wherever it is; harmless without metadata. */
+void nvmet_meta_end(struct nvmet_cmd *cmd);
 
 /* ---- nvmet_cmd.c ---- */
 /*

@@ -157,13 +157,28 @@ drop_path(struct soft *s)
 	s->path[0] = '\0';
 }
 
+/* Add those of the keys that were given to a device string of n bytes. */
+static int
+hand_on(struct plx_dev *dev, const char *const *keys, char *str, size_t size, size_t n)
+{
+	for (; *keys != NULL; keys++) {
+		const char *v = plx_arg_str(dev, *keys);
+
+		if (v != NULL && n < size)
+			n += (size_t)snprintf(str + n, size - n, ",%s=%s", *keys, v);
+	}
+	return n < size ? 0 : plx_arg_bad(dev, "name", "is too long");
+}
+
 /* The medium: an attached device, or one of our own. @return its name, NULL: rc says why */
 static const char *
 medium(struct soft *s, int *rc)
 {
 	const char *backend = plx_arg_str(s->dev, "backend"), *size = plx_arg_str(s->dev, "size");
 	const char *block = plx_arg_str(s->dev, "block"), *kind = plx_arg_str(s->dev, "medium");
+	static const char *const keys[] = {"meta", "pi", "guard", "pi_first", NULL};
 	char str[256];
+	int n;
 
 	*rc = -EINVAL;
 	if (s->dev->addr[0] != '\0') {
@@ -181,8 +196,10 @@ medium(struct soft *s, int *rc)
 		plx_arg_bad(s->dev, "medium", "is neither ram nor null");
 		return NULL;
 	}
-	snprintf(str, sizeof(str), "%s:size=%s,block=%s,name=%s-medium",
+	n = snprintf(str, sizeof(str), "%s:size=%s,block=%s,name=%s-medium",
 		kind != NULL ? kind : "ram", size, block != NULL ? block : "512", s->dev->name);
+	if (hand_on(s->dev, keys, str, sizeof(str), (size_t)n) != 0)
+		return NULL;
 	*rc = plx_attach_start(str, &s->back);
 	return *rc == 0 ? plx_dev_name(s->back) : NULL;
 }
@@ -192,8 +209,12 @@ serve(struct soft *s)
 {
 	const char *name;
 	struct plx_nvmet_conf conf = {.path = s->path, .devs = &name, .nb_devs = 1};
+	uint32_t ext;
 	int rc;
 
+	if (plx_arg_u32(s->dev, "meta_ext", 0, 1, 0, &ext) != 0)
+		return -EINVAL;
+	conf.meta_ext = ext != 0;
 	name = medium(s, &rc);
 	if (name == NULL)
 		return rc;
@@ -201,24 +222,16 @@ serve(struct soft *s)
 	return rc == 0 ? plx_nvmet_create(&conf, &s->ctrl) : rc;
 }
 
-/* The driver's keys are handed on. */
 static int
 attach_nvme(struct soft *s)
 {
 	static const char *const keys[] = {
 		"queues", "io_timeout", "admin_timeout", "dbbuf", "sgl", "quirks", NULL};
 	char str[512];
-	size_t i, n;
+	int n = snprintf(str, sizeof(str), "vfio-user:%s,name=%s", s->path, s->dev->name);
 
-	n = (size_t)snprintf(str, sizeof(str), "vfio-user:%s,name=%s", s->path, s->dev->name);
-	for (i = 0; keys[i] != NULL; i++) {
-		const char *v = plx_arg_str(s->dev, keys[i]);
-
-		if (v != NULL && n < sizeof(str))
-			n += (size_t)snprintf(str + n, sizeof(str) - n, ",%s=%s", keys[i], v);
-	}
-	if (n >= sizeof(str))
-		return plx_arg_bad(s->dev, "name", "is too long");
+	if (hand_on(s->dev, keys, str, sizeof(str), (size_t)n) != 0)
+		return -EINVAL;
 	return plx_attach_start(str, &s->nvme);
 }
 
@@ -330,7 +343,8 @@ soft_detach(struct plx_dev *dev)
 }
 
 static const char *const soft_keys[] = {"size", "block", "medium", "backend", "queues",
-	"io_timeout", "admin_timeout", "dbbuf", "sgl", "quirks", NULL};
+	"io_timeout", "admin_timeout", "dbbuf", "sgl", "quirks", "meta", "pi", "guard", "pi_first",
+	"meta_ext", NULL};
 
 /* ---- the controller's own commands are the NVMe driver's ---- */
 
@@ -368,6 +382,7 @@ extern const struct plx_driver plx_soft_nvme_driver;
 const struct plx_driver plx_soft_nvme_driver = {
 	.name = "soft-nvme",
 	.help = "soft-nvme:size=SIZE[,block=512][,medium=ram|null] or soft-nvme:backend=NAME, "
+		"[,meta=][,pi=][,guard=][,pi_first=][,meta_ext=0|1]"
 		"[,queues=][,io_timeout=][,admin_timeout=][,dbbuf=][,sgl=][,quirks=][,name=NAME]",
 	.keys = soft_keys,
 	.attach = soft_attach,

@@ -336,9 +336,9 @@ pi_flags(const struct plx_blk_req *req, bool own, uint8_t type)
 		flags = 0; /* there is none with the data */
 	if (type == 3)
 		flags &= ~(unsigned int)PLX_PI_REF;
-	if (req->op == PLX_OP_WRITE_ZEROES ||
-		((req->op == PLX_OP_READ || req->op == PLX_OP_WRITE) &&
-			(!own || req->ext->meta == NULL)))
+	if (req->op == PLX_OP_WRITE_ZEROES) /* there is nothing to check, and some say so */
+		return PLX_PI_ACT;
+	if ((req->op == PLX_OP_READ || req->op == PLX_OP_WRITE) && (!own || req->ext->meta == NULL))
 		flags |= PLX_PI_ACT;
 	return flags;
 }

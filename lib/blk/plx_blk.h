@@ -28,7 +28,8 @@
  *    (removal).
  *    Its status then says: -EINVAL malformed (no such operation, 0 blocks, segments that don't
  *    add up to nblk * block_size, NULL data); -ERANGE beyond the end; -EOPNOTSUPP the device
- *    can't; -EROFS opened read-only; -EMSGSIZE a compare past what one command takes; -EILSEQ compare: different; -EBADMSG protection information is wrong;
+ *    can't; -EROFS opened read-only; -EMSGSIZE a compare past what one command takes;
+ *    -EILSEQ compare: different; -EBADMSG protection information is wrong;
  *    -ENODATA the medium can't give it back; -ENOSPC; -EIO other device errors; -ETIMEDOUT;
  *    -ECANCELED by stop or reset; -ESHUTDOWN submitted to a stopped queue; -ENODEV the device
  *    is gone. A request that took several commands has the error of its lowest failed block.

@@ -229,7 +229,20 @@ namespaces(void)
 	f.ns[0].nsze = UINT64_MAX;
 	bare();
 	begin();
+	f.ns[0].lbaf[0].ms = 0xffff;
+	bare();
+	begin(); /* protection information that finds no room, of no type */
+	f.ns[0].lbaf[0].ms = 4;
+	f.ns[0].dps = 1;
+	bare();
+	begin();
 	f.ns[0].lbaf[0].ms = 8;
+	f.ns[0].dps = 7;
+	bare();
+	begin(); /* and the identify data that would tell more is not there */
+	f.id.ctratt = NVME_CTRL_CTRATT_ELBAS;
+	f.ns[0].lbaf[0].ms = 8;
+	f.ns[0].dps = 7;
 	bare();
 	begin();
 	f.ns[0].flbas = 0x6f; /* a format that isn't there: 2^0 bytes */

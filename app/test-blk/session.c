@@ -32,10 +32,12 @@ tb_session_init(struct tb_session *s)
 		return no_memory();
 	for (; s->nworker < n; s->nworker++) {
 		struct tb_worker *w = &s->workers[s->nworker];
+		char name[16];
 
 		w->lcore = lcores[s->nworker];
 		w->main = w->lcore == rte_get_main_lcore();
-		w->reactor = plx_reactor_create(w->main ? "main" : "worker");
+		snprintf(name, sizeof(name), "lcore%u", w->lcore);
+		w->reactor = plx_reactor_create(name);
 		if (w->reactor == NULL)
 			return no_memory();
 	}

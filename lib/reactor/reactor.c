@@ -89,6 +89,7 @@ plx_reactor_create_conf(
 		return rc;
 	}
 	pthread_mutex_lock(&all_lock);
+	reactor_telemetry_register();
 	r->all = all;
 	all = r;
 	pthread_mutex_unlock(&all_lock);

@@ -87,4 +87,7 @@ bool reactor_sleep(struct plx_reactor *r);
 /* reactor_timer.c: @return how many expired */
 unsigned int reactor_timers(struct plx_reactor *r, uint64_t now);
 
+/* reactor_telemetry.c: once */
+void reactor_telemetry_register(void);
+
 #endif

@@ -72,6 +72,16 @@ def test_commands(sock):
         check(ask(sock, '/plx/dev/' + bad) is None, f'{bad}: an answer')
 
 
+def test_reactors(sock):
+    names = ask(sock, '/plx/reactor/list')
+    check(names and all(n.startswith('lcore') or n == 'resting' for n in names), f'reactors: {names}')
+    lcore = next(n for n in names if n.startswith('lcore'))
+    a = ask(sock, f'/plx/reactor/stats,{lcore}')
+    check(a['idle'] == 'busy' and a['turns'] >= a['busy_turns'], f'reactor: {a}')
+    check(ask(sock, '/plx/reactor/stats,none') is None and ask(sock, '/plx/reactor/stats') is None,
+          'stats of no reactor')
+
+
 def test_latency(sock):
     check(ask(sock, '/plx/dev/latency,t0') == {'measured': 'no', 'missed': 0}, 'latency at first')
     ask(sock, '/plx/dev/latency,t0,on')
@@ -92,6 +102,7 @@ def test_prometheus(sock, args):
         check(line.startswith('# ') or sample.match(line), f'prometheus: {line!r}')
     for want in (r'pollux_blk_requests_total\{.*device="t0",op="read"\} [1-9]',
                  r'pollux_blk_latency_seconds\{.*kind="write",quantile="0.99"\} [0-9]',
+                 r'pollux_reactor_turns_total\{.*reactor="lcore[0-9]+"\} [0-9]',
                  r'pollux_blk_latency_seconds_count\{.*kind="read"\} [1-9]'):
         check(re.search(want, once.stdout), f'prometheus: no {want}')
     p = subprocess.Popen([PROMETHEUS, *args, '--listen', '0'], stdout=subprocess.PIPE, text=True)
@@ -115,6 +126,7 @@ def main():
         wait_for('the device', lambda: '/plx/dev/list' in ask(sock, '/'))
         wait_for('its start', lambda: ask(sock, '/plx/dev/info,t0')['state'] == 'started')
         test_commands(sock)
+        test_reactors(sock)
         test_latency(sock)
         test_prometheus(sock, ['--prefix', PREFIX])
         check(ask(sock, '/plx/dev/latency,t0,off')['measured'] == 'no', 'latency off')

@@ -105,7 +105,7 @@ plx_virtq_reset(struct plx_virtq *vq)
 	vq->wrap = AVAIL;
 	vq->used_wrap = AVAIL | USED;
 	vq->broken = PLX_VIRTQ_SOUND;
-	plx_virtq_intr(vq, false);
+	plx_virtq_intr(vq, vq->intr); /* who sleeps on it sleeps on */
 }
 
 uint32_t

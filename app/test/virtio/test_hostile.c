@@ -4,6 +4,7 @@
  * its error; and on the rings, which must be counted and recovered from without a wrong completion.
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -486,6 +487,47 @@ test_another(void)
 	plx_mem_free(buf);
 }
 
+/* Asleep until the call comes. */
+static void
+intr(bool packed)
+{
+	struct plx_blkq_conf conf = {.depth = DEPTH, .intr = true};
+	uint8_t *buf = plx_mem_alloc(4096, 4096, -1);
+	struct plx_blk_req r, *p = &r;
+	struct pollfd pfd = {.events = POLLIN};
+	uint64_t n;
+
+	begin(HONEST, packed);
+	REQUIRE(attach("") == 0);
+	REQUIRE(plx_blk_open("v", PLX_BLK_O_WRITE, &blk) == 0);
+	REQUIRE(plx_blk_configure(blk, 1) == 0 && plx_blkq_setup(blk, 0, &conf) == 0);
+	REQUIRE(plx_blk_start(blk) == 0);
+	q = plx_blk_queue_get(blk, 0);
+	pfd.fd = plx_blkq_intr_fd(q);
+	REQUIRE(pfd.fd >= 0);
+	for (int i = 0; i < 100; i++) {
+		r = (struct plx_blk_req){.op = PLX_OP_READ, .nblk = 8, .buf = buf};
+		CHECK_EQ(plx_blkq_intr_arm(q), 0);
+		REQUIRE(plx_blkq_submit(q, &p, 1) == 1);
+		CHECK_EQ(poll(&pfd, 1, 5000), 1);
+		CHECK(read(pfd.fd, &n, sizeof(n)) == sizeof(n));
+		CHECK_EQ(plx_blkq_intr_disarm(q), 0);
+		while (plx_blkq_poll(q, &p, 1) == 0)
+			;
+		CHECK_EQ(r.status, 0);
+	}
+	close_device();
+	end();
+	plx_mem_free(buf);
+}
+
+static void
+test_intr(void)
+{
+	intr(false);
+	intr(true);
+}
+
 /* Stopped while it is away, the queues are set up anew; it is used again when it is back. */
 static void
 test_stop_while_away(void)
@@ -529,6 +571,7 @@ main(int argc, char **argv)
 	RUN(test_protocol);
 	RUN(test_ring);
 	RUN(test_config);
+	RUN(test_intr);
 	RUN(test_another);
 	RUN(test_stop_while_away);
 	plx_eal_cleanup();

@@ -292,6 +292,8 @@ test_intr(void)
 	CHECK(!plx_virtq_intr(&r.vq, true));
 	CHECK_EQ(*r.vq.used_event, 0);
 	CHECK_EQ(r.vq.avail->flags, 0);
+	plx_virtq_reset(&r.vq);
+	CHECK_EQ(*r.vq.used_event, 0);
 	rig_close(&r);
 
 	rig_open(&r, 8, PACKED);

@@ -54,6 +54,22 @@ piece(struct chain *c, uint64_t iova, size_t len)
 	c->buf[c->n++] = (struct plx_virtq_buf){iova, (uint32_t)len};
 }
 
+/* Where mappings of hugepages may meet. */
+#define SEAM (2u << 20)
+
+/* As much of a piece as one descriptor can name. @return its I/O address, or PLX_BAD_IOVA */
+static uint64_t
+translate(const struct vblk_queue *q, const uint8_t *va, size_t *len)
+{
+	uint64_t iova = plx_mem_iova(q->dom, va, *len);
+	size_t seam = SEAM - ((uintptr_t)va & (SEAM - 1));
+
+	if (iova != PLX_BAD_IOVA || *len <= seam)
+		return iova;
+	*len = seam;
+	return plx_mem_iova(q->dom, va, seam);
+}
+
 /* Descriptors for one segment. @return bytes of it that found room */
 static size_t
 place_segment(const struct vblk_queue *q, struct chain *c, const uint8_t *va, size_t len)
@@ -66,7 +82,7 @@ place_segment(const struct vblk_queue *q, struct chain *c, const uint8_t *va, si
 		n = RTE_MIN(len - off, (size_t)q->size_max);
 		if (c->n == q->max_segs)
 			break;
-		iova = plx_mem_iova(q->dom, va + off, n);
+		iova = translate(q, va + off, &n);
 		if (iova == PLX_BAD_IOVA)
 			break;
 		piece(c, iova, n);

@@ -7,6 +7,7 @@
  * buffer is looked up in private slots (plx_virtq.h): what the device writes chooses among the
  * requests that it has, and is their status.
  */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -104,24 +105,43 @@ submit(struct vblk_queue *q, struct plx_blk_req *const *reqs, uint16_t n, const 
 	return plx_drvq_count_submit(&q->dq, i);
 }
 
-/* A completion with a status, or of a command that needs more than handing out. */
+/* FUA writes that are done, whose flush is due. */
+struct due {
+	uint16_t n;
+	struct plx_blk_req *req[REAP];
+};
+
+/* A completion with a status, or of a command that needs more than handing out. Nothing is issued
+ * here: the ids of a burst are free already, but not all of their results were looked at. */
 static __rte_noinline struct plx_blk_req *
-complete_slow(struct vblk_queue *q, struct plx_blk_req *req, uint16_t id, uint8_t status)
+complete_slow(
+	struct vblk_queue *q, struct plx_blk_req *req, uint16_t id, uint8_t status, struct due *due)
 {
 	uint8_t mark = q->mark[id];
 
 	q->mark[id] = 0;
 	if (status == VBLK_S_UNSET)
 		plx_stat_add(&q->dq.st.bad_device, 1);
-	/* there is room: its own is free now */
-	if (status == 0 && (mark & VBLK_MARK_FUA) &&
-		vblk_issue_marked(q, req, VBLK_MARK_FLUSH) == 0)
+	if (status == 0 && (mark & VBLK_MARK_FUA)) {
+		due->req[due->n++] = req;
 		return NULL;
+	}
 	req->status = vblk_status_errno(status);
 	req->raw = status;
 	if (status == 0 && (mark & VBLK_MARK_ZONE))
 		vblk_zone_result(q, req, id);
 	return plx_drvq_resolve(&q->dq, req);
+}
+
+/* There is room: each one's own place is free now. */
+static __rte_noinline void
+flush_due(struct vblk_queue *q, const struct due *due)
+{
+	uint16_t i;
+
+	for (i = 0; i < due->n; i++)
+		if (vblk_issue_marked(q, due->req[i], VBLK_MARK_FLUSH) != 0)
+			plx_drvq_finish(&q->dq, due->req[i], -EIO);
 }
 
 /* The device did what none may do: it is reset, and what it has is sent again. */
@@ -144,14 +164,16 @@ reap(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *erro
 	const uint8_t *const mark = q->mark;
 	struct plx_blk_req **out = reqs;
 	uint16_t i, ids[REAP];
+	struct due due;
 
+	due.n = 0;
 	n = plx_virtq_pop(&q->vq, packed, (void **)reqs, ids, (uint16_t)RTE_MIN(n, REAP));
 	for (i = 0; i < n; i++) {
 		struct plx_blk_req *req = reqs[i];
 		uint8_t status = *(const volatile uint8_t *)&results[ids[i]].status;
 
 		if (unlikely((status | mark[ids[i]] | (req->flags & PLX_IO_CHILD)) != 0)) {
-			req = complete_slow(q, req, ids[i], status);
+			req = complete_slow(q, req, ids[i], status, &due);
 			if (req == NULL)
 				continue;
 			*errors = (uint16_t)(*errors + (req->status != 0));
@@ -161,6 +183,8 @@ reap(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *erro
 		}
 		*out++ = req;
 	}
+	if (unlikely(due.n != 0))
+		flush_due(q, &due);
 	if (unlikely(q->vq.broken != 0))
 		sick(q);
 	return (uint16_t)(out - reqs);

@@ -197,9 +197,9 @@ stop_step(struct vblk *v)
 	v->op_rc = 0;
 	if (v->state == VBLK_UP && v->vio->lost == 0) {
 		PLX_PT_CALL(&v->op, v->op_rc, plx_virtio_reset(v->vio), plx_virtio_poll(v->vio));
-		vblk_drain_all(v);
 		if (v->op_rc == 0)
 			v->state = VBLK_DOWN;
+		vblk_drain_all(v);
 	}
 	vblk_cancel_all(v, -ECANCELED, v->op_rc != 0 || v->vio->lost != 0 ? PLX_IO_MAYBE_DMA : 0);
 	v->owned = false;
@@ -221,10 +221,10 @@ reset_step(struct vblk *v)
 	v->op_until = plx_deadline_in(RESET_DRAIN_MS);
 	PLX_PT_WAIT(&v->op, drained(v));
 	PLX_PT_CALL(&v->op, v->op_rc, plx_virtio_reset(v->vio), plx_virtio_poll(v->vio));
-	vblk_drain_all(v);
 	if (v->op_rc == 0)
 		v->state = VBLK_DOWN;
-	else
+	vblk_drain_all(v);
+	if (v->op_rc != 0)
 		vblk_cancel_all(v, -ECANCELED, PLX_IO_MAYBE_DMA);
 	v->owned = false;
 	PLX_PT_RETURN(&v->op, v->op_rc);

@@ -232,6 +232,8 @@ vblk_queue_drain(struct vblk_queue *q)
 		for (i = 0; i < n; i++)
 			plx_drvq_finish(&q->dq, reqs[i], reqs[i]->status);
 	} while (n != 0);
+	if (q->v->state == VBLK_UP && q->vq.broken == 0)
+		vblk_ring(q); /* the flush behind a FUA write */
 	return plx_virtq_inflight(&q->vq);
 }
 

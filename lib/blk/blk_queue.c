@@ -117,6 +117,7 @@ plx_drvq_init(struct plx_drvq *dq, struct plx_blk *blk, uint16_t qid,
 	dq->done_tail = &dq->done;
 	rte_spinlock_init(&dq->lock);
 	dq->st = (struct plx_blk_stats){0};
+	dq->cancel = NULL;
 	dq->intr_arm = NULL;
 	dq->intr_fd = -1;
 	/* born taken over: start opens it */
@@ -353,4 +354,19 @@ int
 plx_blkq_intr_disarm(struct plx_blkq *q)
 {
 	return intr_set(q, false);
+}
+
+/* The same two stores as in submit and poll keep a takeover out meanwhile. */
+int
+plx_blkq_cancel(struct plx_blkq *q, struct plx_blk_req *req)
+{
+	struct plx_drvq *dq = q->lib;
+	int rc = -EAGAIN;
+
+	__atomic_store_n(&q->busy, 1, __ATOMIC_RELAXED);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&q->submit, __ATOMIC_ACQUIRE) == dq->submit)
+		rc = dq->cancel != NULL ? dq->cancel(dq, req) : -ENOTSUP;
+	__atomic_store_n(&q->busy, 0, __ATOMIC_RELEASE);
+	return rc;
 }

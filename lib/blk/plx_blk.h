@@ -501,6 +501,14 @@ int plx_blkq_intr_fd(const struct plx_blkq *q);
 int plx_blkq_intr_arm(struct plx_blkq *q);
 int plx_blkq_intr_disarm(struct plx_blkq *q);
 
+/**
+ * Take a request back from a device that takes long. It comes from poll as ever, with -ECANCELED;
+ * what it had to write may have been written. Owner of the queue, outside of poll and submit.
+ * @return 0; -ENOENT the device doesn't have it, or has it in parts, or it is as good as done: poll
+ *         on; -ENOTSUP this device gives nothing back; -EAGAIN the queue is stopped or parked
+ */
+int plx_blkq_cancel(struct plx_blkq *q, struct plx_blk_req *req);
+
 /** Counters of queue qid, or of all for qid UINT16_MAX. Any thread; each counter is consistent
  * by itself. @return 0; -EINVAL no such queue */
 int plx_blk_stats_get(const struct plx_blk *blk, uint16_t qid, struct plx_blk_stats *stats);

@@ -133,6 +133,9 @@ struct plx_drvq {
 	 */
 	size_t (*direct)(
 		struct plx_drvq *dq, const struct plx_seg *segs, uint32_t nseg, size_t max);
+	/** Owner's thread: finish one of its commands with -ECANCELED. See plx_blkq_cancel(); NULL:
+	 * can't */
+	int (*cancel)(struct plx_drvq *dq, struct plx_blk_req *req);
 	/** Interrupts, owner's thread: see plx_blkq_intr_arm(). NULL when intr_fd is -1. */
 	int (*intr_arm)(struct plx_drvq *dq, bool on);
 	int intr_fd;                 /**< -1: none; plx_drvq_init() sets that */

@@ -21,7 +21,7 @@ nvmet_admin_done(struct plx_nvmet *c, uint16_t cid, uint16_t status, uint32_t re
 	nvmet_post(c, sq, cid, status, result);
 }
 
-/* Only what waits for room in a device's queue can still be stopped (1.4, 5.1). */
+/* Best effort: not every device gives back what it has (1.4, 5.1). */
 static uint32_t
 admin_abort(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *result)
 {

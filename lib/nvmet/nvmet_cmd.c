@@ -429,33 +429,70 @@ nvmet_cmd_back(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd)
 		nvmet_count(ns, &cmd->req);
 		begin_flush(ns, cmd, (void *)(user & UINT32_MAX));
 		return;
+	case NVMET_STEP_ABORT:
+		finish(c, ns, cmd, NVMET_SC(GENERIC, ABORT_REQ));
+		return;
 	case NVMET_STEP_NONE:
 		break;
 	}
 	finish(c, ns, cmd, status_of(&cmd->req));
 }
 
+/* Whose command it is, whatever its step. */
+static bool
+is_of(const struct plx_blk_req *req, uint16_t sqid, uint16_t cid)
+{
+	return (uint32_t)(uintptr_t)req->user == (cid | (uint32_t)sqid << 16);
+}
+
+/* One that waits for room in the device's queue. */
+static bool
+abort_waiting(struct plx_nvmet *c, struct nvmet_ns *ns, uint16_t sqid, uint16_t cid)
+{
+	struct plx_blk_req **p = &ns->pend, *req;
+
+	for (; (req = *p) != NULL; p = (struct plx_blk_req **)&req->drv[0]) {
+		if (!is_of(req, sqid, cid))
+			continue;
+		*p = (struct plx_blk_req *)(uintptr_t)req->drv[0];
+		if (*p == NULL)
+			ns->pend_tail = p;
+		ns->inflight--;
+		finish(c, ns, (struct nvmet_cmd *)req, NVMET_SC(GENERIC, ABORT_REQ));
+		return true;
+	}
+	return false;
+}
+
+/* One that the device has, and gives back: free commands are with none, so their old ids don't
+ * matter. */
+static bool
+abort_running(struct plx_nvmet *c, struct nvmet_ns *ns, uint16_t sqid, uint16_t cid)
+{
+	uint32_t i;
+
+	for (i = 0; ns->inflight != 0 && i < c->ncmd; i++) {
+		struct plx_blk_req *req = &c->cmds[i].req;
+
+		if (!is_of(req, sqid, cid) || plx_blkq_cancel(ns->q, req) != 0)
+			continue;
+		req->user = nvmet_user(sqid, cid, NVMET_STEP_ABORT);
+		return true;
+	}
+	return false;
+}
+
 bool
 nvmet_cmd_abort(struct plx_nvmet *c, uint16_t sqid, uint16_t cid)
 {
-	void *user = nvmet_user(sqid, cid, NVMET_STEP_NONE);
 	uint32_t i;
 
-	for (i = 0; i < c->nns; i++) {
-		struct nvmet_ns *ns = &c->ns[i];
-		struct plx_blk_req **p = &ns->pend, *req;
-
-		for (; (req = *p) != NULL; p = (struct plx_blk_req **)&req->drv[0]) {
-			if (req->user != user)
-				continue;
-			*p = (struct plx_blk_req *)(uintptr_t)req->drv[0];
-			if (*p == NULL)
-				ns->pend_tail = p;
-			ns->inflight--;
-			finish(c, ns, (struct nvmet_cmd *)req, NVMET_SC(GENERIC, ABORT_REQ));
+	if (sqid == 0) /* formats and what nobody waits for */
+		return false;
+	for (i = 0; i < c->nns; i++)
+		if (abort_waiting(c, &c->ns[i], sqid, cid) ||
+			abort_running(c, &c->ns[i], sqid, cid))
 			return true;
-		}
-	}
 	return false;
 }
 

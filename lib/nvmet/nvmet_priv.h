@@ -112,6 +112,7 @@ enum nvmet_step {
 	NVMET_STEP_FORMAT,
 	NVMET_STEP_QUIET, /* nobody waits for it: flush at shutdown */
 	NVMET_STEP_META,  /* has metadata to give back */
+	NVMET_STEP_ABORT, /* taken back from the device */
 };
 
 /*
@@ -341,7 +342,8 @@ uint32_t nvmet_format(struct plx_nvmet *c, const struct nvmet_sqe *e);
 void nvmet_ns_open(struct nvmet_ns *ns);
 /* Flush a namespace for nobody. */
 void nvmet_flush_quiet(struct plx_nvmet *c, struct nvmet_ns *ns);
-/* Take a command that was not submitted yet out again. @return false: not found */
+/* Abort a command that waits for room, or that the device gives back. @return false: it runs on, or
+ * there is none */
 bool nvmet_cmd_abort(struct plx_nvmet *c, uint16_t sqid, uint16_t cid);
 /* Drop what waits for room. */
 void nvmet_cmds_drop(struct plx_nvmet *c);

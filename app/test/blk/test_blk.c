@@ -234,6 +234,41 @@ test_stop_in_flight(void)
 	tear_down(&f);
 }
 
+/* The owner takes requests back, in any order; others come when they are due. */
+static void
+test_cancel(void)
+{
+	static uint8_t buf[32 * BS];
+	struct plx_blk_req reqs[4], *in[4], *out[4];
+	struct fixture f;
+	int i;
+
+	set_up(&f, "ram:size=64K,name=s0,delay=10000000,max_io=1K", PLX_BLK_O_WRITE, 8);
+	for (i = 0; i < 4; i++) {
+		reqs[i] =
+			(struct plx_blk_req){.op = PLX_OP_READ, .nblk = i == 3 ? 4 : 1, .buf = buf};
+		in[i] = &reqs[i];
+	}
+	CHECK_EQ(plx_blkq_cancel(f.q, in[0]), -ENOENT);
+	CHECK_EQ(plx_blkq_submit(f.q, in, 4), 4);
+	CHECK_EQ(plx_blkq_cancel(f.q, in[1]), 0);
+	CHECK_EQ(plx_blkq_cancel(f.q, in[1]), -ENOENT);
+	CHECK_EQ(plx_blkq_cancel(f.q, in[3]), -ENOENT); /* in parts */
+	CHECK_EQ(plx_blkq_poll(f.q, out, 4), 1);
+	CHECK(out[0] == in[1] && reqs[1].status == -ECANCELED);
+	CHECK_EQ(plx_blkq_cancel(f.q, in[0]), 0);
+	CHECK_EQ(plx_blkq_poll(f.q, out, 4), 1);
+	CHECK(out[0] == in[0] && reqs[0].status == -ECANCELED);
+	CHECK_EQ(plx_blk_stop(f.blk), 0);
+	CHECK_EQ(plx_blkq_cancel(f.q, in[2]), -EAGAIN);
+	CHECK_EQ(plx_blkq_poll(f.q, out, 4), 2);
+	CHECK_EQ(f.q->inflight, 0);
+	tear_down(&f);
+	set_up(&f, "null:size=1M,name=s0", PLX_BLK_O_WRITE, 4);
+	CHECK_EQ(plx_blkq_cancel(f.q, in[0]), -ENOTSUP);
+	tear_down(&f);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -242,6 +277,7 @@ main(int argc, char **argv)
 	RUN(test_statuses);
 	RUN(test_room);
 	RUN(test_stop_in_flight);
+	RUN(test_cancel);
 	plx_eal_cleanup();
 	return TEST_RESULT();
 }

@@ -483,6 +483,37 @@ test_delete_busy(void)
 	down();
 }
 
+/* A slow command ends at once, with its status, and only once. */
+static void
+test_abort(void)
+{
+	struct host_cmd c = host_rw_cmd(nvme_cmd_read, 1, 0, 1, buf, 0);
+	struct host_cqe cqe;
+	uint16_t cid[3];
+	int i;
+
+	up(NULL, "ram:size=4M,delay=10000000", "null:size=4M");
+	host_queue(&h, 2, 16);
+	for (i = 0; i < 3; i++)
+		cid[i] = host_put(&h, 2, &c);
+	host_ring(&h, 2);
+	for (i = 0; i < 100; i++)
+		plx_nvmet_poll(ctrl);
+	for (i = 2; i >= 0; i--) { /* the last first: each leaves its hole */
+		uint32_t which = 2 | (uint32_t)cid[i] << 16;
+
+		CHECK_EQ(host_admin(&h, nvme_admin_abort_cmd, 0, 0, 0, which, 0), 0);
+		CHECK_EQ(h.result, 0);
+		REQUIRE(host_get(&h, 2, &cqe));
+		CHECK_EQ((uint16_t)cqe.dw[3], cid[i]);
+		CHECK_EQ(cqe.dw[3] >> 17, SC_RETRY(GENERIC, ABORT_REQ));
+		CHECK_EQ(host_admin(&h, nvme_admin_abort_cmd, 0, 0, 0, which, 0), 0);
+		CHECK_EQ(h.result, 1); /* not there any more */
+	}
+	CHECK(host_silent(&h, 2));
+	down();
+}
+
 /* More commands than the device's queue takes: the rest waits, and can be aborted there. */
 static void
 test_parked(void)
@@ -509,7 +540,7 @@ test_parked(void)
 	CHECK_EQ(host_admin(&h, nvme_admin_abort_cmd, 0, 0, 0, 3 | (uint32_t)cid << 16, 0), 0);
 	CHECK_EQ(h.result, 0);
 	CHECK_EQ(host_admin(&h, nvme_admin_abort_cmd, 0, 0, 0, 2 | (uint32_t)first << 16, 0), 0);
-	CHECK_EQ(h.result, 1);                           /* with the device */
+	CHECK_EQ(h.result, 0);                           /* with the device */
 	c = host_rw_cmd(nvme_cmd_read, 1, 0, 1, buf, 0); /* queues up behind */
 	host_put(&h, 3, &c);
 	host_ring(&h, 3);
@@ -518,13 +549,13 @@ test_parked(void)
 		REQUIRE(host_get(&h, (unsigned)q, &cqe));
 		got[q]++;
 		if (cqe.dw[3] >> 17 == SC_RETRY(GENERIC, ABORT_REQ)) {
-			CHECK_EQ((uint16_t)cqe.dw[3], cid);
+			CHECK_EQ((uint16_t)cqe.dw[3], q == 3 ? cid : first);
 			aborted++;
 		} else {
 			CHECK_EQ(cqe.dw[3] >> 17, 0);
 		}
 	}
-	CHECK_EQ(aborted, 1);
+	CHECK_EQ(aborted, 2);
 	CHECK(host_silent(&h, 2) && host_silent(&h, 3));
 	/* a reset with some parked */
 	for (i = 0; i < 1000; i++) {
@@ -635,6 +666,7 @@ main(int argc, char **argv)
 	RUN(test_cq_full);
 	RUN(test_cq_head);
 	RUN(test_delete_busy);
+	RUN(test_abort);
 	RUN(test_parked);
 	RUN(test_shadow_doorbells);
 	RUN(test_errors);

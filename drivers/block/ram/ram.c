@@ -237,6 +237,22 @@ ram_submit(struct plx_blkq *q, struct plx_blk_req *const *reqs, uint16_t n)
 	return plx_drvq_count_submit(dq, i);
 }
 
+/* A command that ran is only waiting for its time: the request goes before that. */
+static int
+ram_cancel(struct plx_drvq *dq, struct plx_blk_req *req)
+{
+	struct ram_queue *rq = (struct ram_queue *)dq;
+	uint32_t i;
+
+	for (i = rq->head; i != rq->tail && rq->ring[i & rq->mask].req != req; i++)
+		;
+	if (i == rq->tail || rq->ring[i & rq->mask].due <= rte_rdtsc())
+		return -ENOENT;
+	rq->ring[i & rq->mask].req = NULL;
+	plx_drvq_finish(dq, req, -ECANCELED);
+	return 0;
+}
+
 static uint16_t
 ram_poll(struct plx_blkq *q, struct plx_blk_req **reqs, uint16_t n)
 {
@@ -251,8 +267,10 @@ ram_poll(struct plx_blkq *q, struct plx_blk_req **reqs, uint16_t n)
 	for (; popped + i < n && rq->head != rq->tail; rq->head++) {
 		if (rq->ring[rq->head & rq->mask].due > now)
 			break;
-		req = plx_drvq_resolve(dq, rq->ring[rq->head & rq->mask].req);
-		if (req == NULL) /* a part of a request, others are still out */
+		req = rq->ring[rq->head & rq->mask].req;
+		if (req != NULL)
+			req = plx_drvq_resolve(dq, req);
+		if (req == NULL) /* cancelled; or a part of a request, others are still out */
 			continue;
 		errors = (uint16_t)(errors + (req->status != 0));
 		reqs[popped + i++] = req;
@@ -282,6 +300,7 @@ ram_queue_setup(
 	rq->dq.poll = ram_poll;
 	rq->dq.issue = ram_issue;
 	rc = plx_drvq_init(&rq->dq, blk, qid, conf, 0);
+	rq->dq.cancel = ram_cancel;
 	if (rc != 0) {
 		plx_mem_free(rq);
 		return rc;
@@ -310,8 +329,9 @@ ram_stop(struct plx_blk *blk)
 		for (; rq != NULL && rq->head != rq->tail; rq->head++) {
 			struct ram_done *done = &rq->ring[rq->head & rq->mask];
 
-			plx_drvq_finish(&rq->dq, done->req,
-				done->due > now ? -ECANCELED : done->req->status);
+			if (done->req != NULL)
+				plx_drvq_finish(&rq->dq, done->req,
+					done->due > now ? -ECANCELED : done->req->status);
 		}
 	}
 	return 0;

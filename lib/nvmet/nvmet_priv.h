@@ -174,8 +174,10 @@ struct plx_nvmet {
 	enum nvmet_state state;
 	struct plx_pt pt;
 	struct plx_deadline until;
-	bool drop; /* completions are for nobody */
-	bool hold; /* a mapping is being taken away */
+	bool drop;   /* completions are for nobody */
+	bool hold;   /* a mapping is being taken away */
+	bool parked; /* memory of a queue was, and is not back: until */
+	struct plx_deadline park_until;
 	bool was_enabled;
 	uint32_t complaints; /* logged about this client */
 
@@ -253,6 +255,7 @@ void nvmet_queues_reset(struct plx_nvmet *c);
 uint16_t nvmet_dbbuf_config(struct plx_nvmet *c, const struct nvmet_sqe *e);
 /* Nothing is in flight and [iova, iova + len) goes (len 0: all). @return a queue was in it */
 bool nvmet_queues_lost(struct plx_nvmet *c, uint64_t iova, uint64_t len);
+bool nvmet_queues_find(struct plx_nvmet *c);
 /* Write the event index of a shadow doorbell whose value is known. */
 void nvmet_event_index(struct plx_nvmet *c, uint16_t id, bool cq, uint32_t value);
 /* The head of a submission queue wraps: keep the host from ringing (shadow doorbells). */

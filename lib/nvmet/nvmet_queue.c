@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Queues: how they come (NVMe 1.4, 5.3-5.6), how they go, and their doorbells. A queue lies in
- * one mapping of client memory; when that goes, the controller has to be reset.
+ * one mapping of client memory; while that is gone, the controller stands still.
  */
 #include <string.h>
 
@@ -208,6 +208,9 @@ nvmet_deletes_poll(struct plx_nvmet *c)
 {
 	uint32_t i;
 
+	/* where to tell of it is gone for now */
+	if (c->parked)
+		return;
 	for (i = 1; i < NVMET_QUEUES && c->deleting != 0; i++) {
 		struct nvmet_sq *sq = &c->sq[i];
 
@@ -301,6 +304,42 @@ nvmet_queues_lost(struct plx_nvmet *c, uint64_t iova, uint64_t len)
 		lost |= within(c->shadow_iova, NVMET_PAGE, iova, len) ||
 			within(c->evidx_iova, NVMET_PAGE, iova, len);
 	return lost;
+}
+
+/* Memory came: it may be what was taken from queues. @return all of it is there again */
+bool
+nvmet_queues_find(struct plx_nvmet *c)
+{
+	void *mem, *event;
+	uint16_t i;
+
+	if (c->shadow != NULL) {
+		if (queue_mem(c, c->shadow_iova, NVMET_PAGE, true, &mem) != 0 ||
+			queue_mem(c, c->evidx_iova, NVMET_PAGE, true, &event) != 0)
+			return false;
+		c->shadow = mem;
+		c->evidx = event;
+	}
+	for (i = 0; i < NVMET_QUEUES; i++) {
+		struct nvmet_sq *sq = &c->sq[i];
+		struct nvmet_cq *cq = &c->cq[i];
+
+		if (sq->live) {
+			if (queue_mem(c, sq->iova, sq->size * sizeof(*sq->mem), false, &mem) != 0)
+				return false;
+			sq->mem = mem;
+		}
+		if (cq->live) {
+			if (queue_mem(c, cq->iova, cq->size * sizeof(*cq->mem), true, &mem) != 0)
+				return false;
+			cq->mem = mem;
+		}
+		if (c->shadow != NULL && i != 0) {
+			sq->db = db_slot(c->shadow, i, false);
+			cq->db = db_slot(c->shadow, i, true);
+		}
+	}
+	return true;
 }
 
 /* A doorbell of no queue should be 0. */

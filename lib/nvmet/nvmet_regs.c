@@ -14,6 +14,7 @@ PLX_LOG_USE(nvmet);
 #define VS_1_4 0x00010400u
 #define TO_HALF_SECONDS 30u
 #define DISABLE_MS 10000u
+#define PARK_MS 2000u    /* without the memory of a queue */
 #define MAX_COMPLAINTS 8 /* lines logged about one client */
 
 uint64_t
@@ -29,7 +30,8 @@ void
 nvmet_run_update(struct plx_nvmet *c)
 {
 	c->run =
-		c->state == NVMET_STEADY && !c->hold && !c->drop && NVME_CC_EN(c->cc) &&
+		c->state == NVMET_STEADY && !c->hold && !c->parked && !c->drop &&
+		NVME_CC_EN(c->cc) &&
 		(c->csts & (NVMET_CSTS_RDY | NVMET_CSTS_CFS | NVMET_CSTS_SHST)) == NVMET_CSTS_RDY &&
 		plx_vfu_bus_master(c->vfu);
 }
@@ -88,7 +90,7 @@ cleared(struct plx_nvmet *c)
 	nvmet_queues_reset(c);
 	c->csts = 0;
 	c->state = NVMET_STEADY;
-	c->drop = false;
+	c->drop = c->parked = false;
 	c->pt.line = 0;
 	c->resets++;
 }
@@ -135,6 +137,10 @@ nvmet_state_poll(struct plx_nvmet *c)
 		disable_run(c);
 	else if (c->state == NVMET_SHUTTING)
 		shutdown_run(c);
+	if (c->parked && plx_deadline_past(c->park_until)) {
+		c->parked = false;
+		nvmet_fatal(c, "memory of a queue was unmapped and did not come back");
+	}
 	nvmet_run_update(c);
 }
 
@@ -302,7 +308,18 @@ bar_write(void *arg, unsigned int region, uint64_t off, const void *buf, uint32_
 	return 0;
 }
 
-/* Commands whose buffers may lie there finish first; then a queue that was there is lost. */
+/* A virtual machine moves its memory about while it starts up: what is unmapped comes back at once,
+ * if perhaps in other pieces. Until then nothing is fetched, and nothing can be told. */
+static void
+park(struct plx_nvmet *c)
+{
+	if (c->parked || (c->csts & NVMET_CSTS_CFS) != 0)
+		return;
+	c->parked = true;
+	c->park_until = plx_deadline_in(PARK_MS);
+}
+
+/* Commands whose buffers may lie there finish first; then a queue that was there has to wait. */
 static int
 dma_gone(void *arg, uint64_t iova, uint64_t len)
 {
@@ -324,7 +341,7 @@ dma_gone(void *arg, uint64_t iova, uint64_t len)
 		if ((c->csts & NVMET_CSTS_SHST) == NVMET_CSTS_SHST_DONE)
 			nvmet_queues_reset(c); /* the host is about to leave: it may */
 		else
-			nvmet_fatal(c, "memory of a queue was unmapped");
+			park(c);
 	}
 	nvmet_run_update(c);
 	return 0;
@@ -333,9 +350,14 @@ dma_gone(void *arg, uint64_t iova, uint64_t len)
 static void
 dma_added(void *arg, uint64_t iova, uint64_t len)
 {
-	(void)arg;
+	struct plx_nvmet *c = arg;
+
 	(void)iova;
 	(void)len;
+	if (!c->parked || !nvmet_queues_find(c))
+		return;
+	c->parked = false;
+	nvmet_run_update(c);
 }
 
 static int

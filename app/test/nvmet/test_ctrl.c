@@ -283,9 +283,29 @@ test_unmap(void)
 	buf = host_alloc(&h, 4096);
 	CHECK_EQ(host_rw(&h, 1, nvme_cmd_write, 1, 0, 1, buf, 0), 0);
 	CHECK_EQ(host_reg(&h, NVME_REG_CSTS), 1);
-	/* theirs */
+	/* theirs, for a moment: nothing is fetched meanwhile, and then it goes on */
+	for (i = 0; i < 3; i++) {
+		struct host_cmd c = host_rw_cmd(nvme_cmd_write, 1, 0, 1, buf, 0);
+		struct host_cqe cqe;
+
+		CHECK_EQ(wire_unmap(h.w, HOST_IOVA, HOST_MEM), 0);
+		host_put(&h, 1, &c);
+		host_ring(&h, 1);
+		for (fetched = 0; fetched < 1000; fetched++)
+			plx_nvmet_poll(ctrl);
+		CHECK_EQ(host_reg(&h, NVME_REG_CSTS), 1);
+		CHECK_EQ(wire_map(h.w, HOST_IOVA, HOST_MEM / 2, h.fd, 0, true), 0);
+		CHECK_EQ(host_reg(&h, NVME_REG_CSTS), 1);
+		REQUIRE(host_get(&h, 1, &cqe));
+		CHECK_EQ(cqe.dw[3] >> 17, 0);
+		CHECK_EQ(wire_unmap(h.w, HOST_IOVA, HOST_MEM / 2), 0);
+		CHECK_EQ(wire_map(h.w, HOST_IOVA, HOST_MEM, h.fd, 0, true), 0);
+		CHECK_EQ(host_rw(&h, 1, nvme_cmd_write, 1, 0, 1, buf, 0), 0);
+	}
+	/* for good */
 	CHECK_EQ(wire_unmap(h.w, HOST_IOVA, HOST_MEM), 0);
-	CHECK_EQ(host_reg(&h, NVME_REG_CSTS), 3);
+	CHECK_EQ(host_reg(&h, NVME_REG_CSTS), 1);
+	CHECK_EQ(host_wait_csts(&h, 2, 2), 3);
 	CHECK_EQ(wire_map(h.w, HOST_IOVA, HOST_MEM, h.fd, 0, true), 0);
 	CHECK_EQ(host_reg(&h, NVME_REG_CSTS), 3);
 	host_set(&h, NVME_REG_CC, 0);

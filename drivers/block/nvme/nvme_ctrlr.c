@@ -293,6 +293,7 @@ int
 nvme_ctrlr_scan(struct nvme_ctrlr *c)
 {
 	PLX_PT_BEGIN(&c->up);
+	c->up_rc = 0;
 	c->admin.cmd.status = NVME_SC_INVALID_FIELD;
 	if (!nvme_quirk(c, NVME_QUIRK_NO_NS_LIST))
 		PLX_PT_CALL(&c->up, c->up_rc,

@@ -55,7 +55,9 @@ struct plx_vfio_dev {
 	bool iommu; /**< an IOMMU of this machine translates what the device says */
 	struct plx_vfio_region regions[PLX_VFIO_REGIONS];
 	struct plx_vfio_irq irqs[PLX_VFIO_IRQS];
-	int lost; /**< 0, or why the device can't be reached any more (-errno); atomic */
+	int lost;         /**< 0, or why the device can't be reached any more (-errno); atomic */
+	bool wanted_back; /**< the kernel asks for it: end what is under way, shut it down, and
+			     plx_vfio_cut() or close it. It is lost 5 s later. Under the lock */
 	/* private */
 	bool busy;     /**< an operation is under way */
 	uint32_t gone; /**< mapped pages that went away under us; atomic */
@@ -142,6 +144,15 @@ int plx_vfio_irq_set(struct plx_vfio_dev *dev, unsigned int index, unsigned int 
 /** Function-level reset. @return 0; -EINPROGRESS; -ENOTSUP */
 int plx_vfio_reset(struct plx_vfio_dev *dev);
 
+/**
+ * Let go of a device that is lost or wanted back, while users still hold this object: unmap its
+ * regions and give it back to the kernel, which can remove it then. No thread may reach into its
+ * regions any more, or wait for an interrupt. The domain stays, but nothing is mapped in it.
+ * @return 0: it can't reach memory any more, and counts as lost; -ENOTSUP a peer by vfio-user may
+ *         hold on to memory: nothing was done
+ */
+int plx_vfio_cut(struct plx_vfio_dev *dev);
+
 /** Close at once, destroying the domain; the device can't reach memory afterwards (vfio-user: as
  * far as the server keeps the protocol). NULL is harmless. */
 void plx_vfio_close(struct plx_vfio_dev *dev);
@@ -156,6 +167,7 @@ struct plx_vfio_ops {
 	int (*irq_set)(
 		struct plx_vfio_dev *, unsigned int, unsigned int, const int *, unsigned int);
 	int (*reset)(struct plx_vfio_dev *);
+	void (*cut)(struct plx_vfio_dev *); /**< may be NULL */
 	void (*close)(struct plx_vfio_dev *);
 };
 

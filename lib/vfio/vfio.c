@@ -178,6 +178,19 @@ plx_vfio_reset(struct plx_vfio_dev *dev)
 	return begun(dev, dev->ops->reset(dev));
 }
 
+int
+plx_vfio_cut(struct plx_vfio_dev *dev)
+{
+	int held = 0;
+
+	if (dev->ops->cut == NULL)
+		return -ENOTSUP;
+	__atomic_compare_exchange_n(
+		&dev->lost, &held, -ENODEV, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	dev->ops->cut(dev);
+	return 0;
+}
+
 void
 plx_vfio_close(struct plx_vfio_dev *dev)
 {

@@ -34,7 +34,7 @@ cdev_map(void *ctx, const struct plx_mem_seg *seg, uint64_t iova)
 	};
 	int err;
 
-	if (ioctl(s->iommu, VFIO_IOC_IOAS_MAP, &m) == 0)
+	if (s->iommu < 0 || ioctl(s->iommu, VFIO_IOC_IOAS_MAP, &m) == 0)
 		return 0;
 	err = errno;
 	if (err == ENOMEM)
@@ -49,7 +49,7 @@ cdev_unmap(void *ctx, uint64_t iova, size_t len)
 	struct vfio_ioas_unmap m = {
 		.size = sizeof(m), .ioas_id = s->ioas, .iova = iova, .length = len};
 
-	return ioctl(s->iommu, VFIO_IOC_IOAS_UNMAP, &m) == 0 ? 0 : -errno;
+	return s->iommu < 0 || ioctl(s->iommu, VFIO_IOC_IOAS_UNMAP, &m) == 0 ? 0 : -errno;
 }
 
 static const struct plx_mem_domain_ops cdev_domain_ops = {

@@ -20,6 +20,7 @@ PLX_LOG_USE(vfio);
 #define MAX_VECTORS 2048
 #define LOOK_MS 10
 #define RESET_MS 1000
+#define GIVE_BACK_MS 5000
 
 enum { NOTICE_ERR, NOTICE_REQ };
 
@@ -181,6 +182,18 @@ watch_notices(struct vfio_kernel *k)
 	}
 }
 
+/* It is still there: its user may shut it down in order, but not take for ever. */
+static void
+want_back(struct vfio_kernel *k)
+{
+	if (k->dev.wanted_back)
+		return;
+	PLX_LOG(WARNING, "vfio: %s: the kernel asks for it back: it is being removed or unbound",
+		k->dev.name);
+	k->dev.wanted_back = true;
+	k->give_back = plx_deadline_in(GIVE_BACK_MS);
+}
+
 static bool
 noticed(const struct vfio_kernel *k, unsigned int i)
 {
@@ -226,8 +239,9 @@ kernel_poll(struct plx_vfio_dev *dev)
 	if (plx_deadline_past(k->look)) {
 		k->look = plx_deadline_in(LOOK_MS);
 		if (noticed(k, NOTICE_REQ))
-			return lose(dev, "the kernel asks for it back: it is being removed or "
-					 "unbound");
+			want_back(k);
+		if (dev->wanted_back && plx_deadline_past(k->give_back))
+			return lose(dev, "it was not given back when the kernel asked for it");
 		if (noticed(k, NOTICE_ERR))
 			return lose(dev, "it reported a fatal PCI Express error: see dmesg");
 	}
@@ -347,5 +361,6 @@ const struct plx_vfio_ops vfio_kernel_ops = {
 	.region_post = kernel_post,
 	.irq_set = kernel_irq_set,
 	.reset = kernel_reset,
+	.cut = vfio_kernel_cut,
 	.close = vfio_kernel_close,
 };

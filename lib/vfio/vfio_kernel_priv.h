@@ -21,9 +21,10 @@ struct vfio_space {
 	struct vfio_space *next;
 	int group; /* IOMMU group */
 	bool cdev;
-	unsigned int refs;
-	int iommu;    /* container, or iommufd */
-	int group_fd; /* -1 with cdev */
+	unsigned int refs;  /* open devices, and those that were cut off */
+	unsigned int users; /* open devices */
+	int iommu;          /* container, or iommufd; -1 without users */
+	int group_fd;       /* -1 with cdev */
 	uint32_t ioas;
 	char name[32]; /* for messages */
 	struct plx_mem_domain *domain;
@@ -38,18 +39,24 @@ struct vfio_kernel {
 	unsigned int wired;                /* interrupt indexes that are enabled, bits */
 	int notice[2];                     /* eventfds: error, request to give it back */
 	struct plx_deadline look;          /* when to look at them again */
+	struct plx_deadline give_back;     /* when it is wanted back */
+	bool cut;
 	bool resetting;
 	struct plx_deadline until;
 };
 
 /* vfio_kernel.c: fd is an open device: ask for all there is to know, map, watch. Logged. */
 int vfio_kernel_setup(struct vfio_kernel *k);
-void vfio_kernel_close(struct plx_vfio_dev *dev); /* vfio_pci.c */
+/* vfio_pci.c */
+void vfio_kernel_cut(struct plx_vfio_dev *dev);
+void vfio_kernel_close(struct plx_vfio_dev *dev);
 extern const struct plx_vfio_ops vfio_kernel_ops;
 
 /* vfio_space.c */
 struct vfio_space *vfio_space_find(int group, bool cdev);
 struct vfio_space *vfio_space_new(int group, bool cdev);
+/* A device of it is closed; its domain stays until the device has put it. */
+void vfio_space_leave(struct vfio_space *s);
 void vfio_space_put(struct vfio_space *s);
 /* Why memory could not be pinned, with the limit. */
 void vfio_space_no_memory(const struct vfio_space *s, size_t len);

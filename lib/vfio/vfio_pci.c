@@ -87,12 +87,16 @@ open_by(struct vfio_kernel *k, enum plx_vfio_mode mode, int group)
 	return vfio_group_open(k, group, mode == PLX_VFIO_NOIOMMU);
 }
 
+/* From here on the address may be that of another device. */
 void
-vfio_kernel_close(struct plx_vfio_dev *dev)
+vfio_kernel_cut(struct plx_vfio_dev *dev)
 {
 	struct vfio_kernel *k = (struct vfio_kernel *)dev, **at;
 	unsigned int i;
 
+	if (k->cut)
+		return;
+	k->cut = true;
 	for (at = &opened; *at != NULL; at = &(*at)->next)
 		if (*at == k) {
 			*at = k->next;
@@ -105,7 +109,19 @@ vfio_kernel_close(struct plx_vfio_dev *dev)
 	for (i = 0; i < 2; i++)
 		if (k->notice[i] >= 0)
 			close(k->notice[i]);
-	vfio_space_put(k->space);
+	k->fd = k->notice[0] = k->notice[1] = -1;
+	if (k->space != NULL)
+		vfio_space_leave(k->space);
+}
+
+void
+vfio_kernel_close(struct plx_vfio_dev *dev)
+{
+	struct vfio_kernel *k = (struct vfio_kernel *)dev;
+
+	vfio_kernel_cut(dev);
+	if (k->space != NULL)
+		vfio_space_put(k->space);
 	free(k);
 }
 

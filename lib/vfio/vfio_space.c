@@ -17,10 +17,12 @@ vfio_space_find(int group, bool cdev)
 	struct vfio_space *s;
 
 	for (s = spaces; s != NULL; s = s->next)
-		if (s->group == group && s->cdev == cdev)
+		if (s->group == group && s->cdev == cdev && s->users > 0)
 			break;
-	if (s != NULL)
-		s->refs++;
+	if (s == NULL)
+		return NULL;
+	s->refs++;
+	s->users++;
 	return s;
 }
 
@@ -33,7 +35,7 @@ vfio_space_new(int group, bool cdev)
 		return NULL;
 	s->group = group;
 	s->cdev = cdev;
-	s->refs = 1;
+	s->refs = s->users = 1;
 	s->iommu = s->group_fd = -1;
 	snprintf(s->name, sizeof(s->name), "IOMMU group %d", group);
 	s->next = spaces;
@@ -42,20 +44,28 @@ vfio_space_new(int group, bool cdev)
 }
 
 void
-vfio_space_put(struct vfio_space *s)
+vfio_space_leave(struct vfio_space *s)
 {
-	struct vfio_space **at;
-
-	if (s == NULL || --s->refs > 0)
+	if (--s->users > 0)
 		return;
-	for (at = &spaces; *at != s; at = &(*at)->next)
-		;
-	*at = s->next;
 	if (s->group_fd >= 0)
 		close(s->group_fd);
 	/* with the last user of the address space the kernel unmaps and unpins all */
 	if (s->iommu >= 0)
 		close(s->iommu);
+	s->group_fd = s->iommu = -1;
+}
+
+void
+vfio_space_put(struct vfio_space *s)
+{
+	struct vfio_space **at;
+
+	if (--s->refs > 0)
+		return;
+	for (at = &spaces; *at != s; at = &(*at)->next)
+		;
+	*at = s->next;
 	plx_mem_domain_destroy(s->domain);
 	free(s);
 }

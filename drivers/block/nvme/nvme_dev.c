@@ -233,6 +233,23 @@ detach_step(struct nvme_ctrlr *c)
 	return c->state == NVME_DEAD ? 0 : shutdown_step(c);
 }
 
+/* The kernel wants the device back, which is still there: no request goes there any more, and what
+ * it finishes before it is shut down has ended well. */
+static void
+leave(struct nvme_ctrlr *c)
+{
+	struct nvme_ns *ns;
+
+	if (c->state != NVME_LEAVING) {
+		c->resetting = c->state == NVME_RESETTING;
+		c->state = NVME_LEAVING;
+		for (ns = c->ns; ns != NULL; ns = ns->next)
+			plx_blk_removed(&ns->blk);
+	}
+	if (detach_step(c) != -EINPROGRESS)
+		nvme_ctrlr_dead(c, -ENODEV);
+}
+
 static int
 nvme_detach(struct plx_dev *dev)
 {
@@ -241,7 +258,7 @@ nvme_detach(struct plx_dev *dev)
 	c->detaching = true;
 	if (c->state == NVME_DEAD)
 		return detach_end(c, 0);
-	c->resetting = c->state == NVME_RESETTING;
+	c->resetting |= c->state == NVME_RESETTING;
 	c->state = NVME_DETACHING;
 	return detach_end(c, detach_step(c));
 }
@@ -266,6 +283,10 @@ nvme_poll(struct plx_dev *dev)
 	rc = __atomic_load_n(&c->vfio->lost, __ATOMIC_RELAXED);
 	if (rc != 0) {
 		nvme_ctrlr_dead(c, rc);
+		return 1;
+	}
+	if (c->vfio->wanted_back) {
+		leave(c);
 		return 1;
 	}
 	return nvme_recover_poll(c);

@@ -225,7 +225,14 @@ enum nvme_quirk {
 /* Shadow doorbells: where a doorbell costs something, or as told. */
 enum nvme_dbbuf { NVME_DBBUF_AUTO, NVME_DBBUF_ON, NVME_DBBUF_OFF };
 
-enum nvme_ctrlr_state { NVME_ATTACHING, NVME_RUNNING, NVME_RESETTING, NVME_DETACHING, NVME_DEAD };
+enum nvme_ctrlr_state {
+	NVME_ATTACHING,
+	NVME_RUNNING,
+	NVME_RESETTING,
+	NVME_LEAVING, /* it is wanted back, and being shut down */
+	NVME_DETACHING,
+	NVME_DEAD
+};
 
 struct nvme_ctrlr {
 	struct plx_dev *dev;

@@ -27,12 +27,34 @@ PLX_LOG_USE(nvme);
 
 /* ---- the end ---- */
 
-/* End what is in flight on a queue of a dead controller. */
+/*
+ * End what is in flight on the queues of a dead controller. Once no owner can ring it any more, the
+ * device is given back first: the kernel that removes it need not wait for the application, and
+ * nothing can be written to the memory of what ends here. A peer by vfio-user may still do that.
+ */
 static void
-bury(struct nvme_qpair *q)
+bury(struct nvme_ctrlr *c)
 {
-	nvme_queue_drain(q);
-	nvme_queue_cancel(q, -ENODEV, PLX_IO_MAYBE_DMA);
+	uint8_t flags = PLX_IO_MAYBE_DMA;
+	bool all_taken = true;
+	struct nvme_qpair *q;
+
+	for (q = c->queues; q != NULL; q = q->next) {
+		if (q->dq.taken)
+			nvme_queue_drain(q); /* rings: while there are registers */
+		all_taken &= q->dq.taken;
+	}
+	if (all_taken && plx_vfio_cut(c->vfio) == 0) {
+		c->regs = NULL;
+		flags = 0;
+	}
+	for (q = c->queues; q != NULL; q = q->next) {
+		if (!q->dq.taken)
+			continue;
+		if (flags == 0)
+			q->created = q->sq_created = false;
+		nvme_queue_cancel(q, -ENODEV, flags);
+	}
 }
 
 /* Owners that were stuck inside a call when the controller died: once they are out, their queues
@@ -41,19 +63,21 @@ void
 nvme_recover_late(struct nvme_ctrlr *c)
 {
 	struct nvme_qpair *q;
+	bool late = false;
 
 	for (q = c->queues; q != NULL; q = q->next)
 		if (!q->dq.taken && plx_drvq_takeover(&q->dq, -ENODEV) == 0) {
 			plx_drvq_split_cancel(&q->dq, -ENODEV);
-			bury(q);
+			late = true;
 		}
+	if (late)
+		bury(c);
 }
 
 /* The controller is gone or beyond help: everything in flight ends with -ENODEV. */
 void
 nvme_ctrlr_dead(struct nvme_ctrlr *c, int err)
 {
-	struct nvme_qpair *q;
 	struct nvme_ns *ns;
 
 	if (c->state == NVME_DEAD)
@@ -67,9 +91,7 @@ nvme_ctrlr_dead(struct nvme_ctrlr *c, int err)
 	for (ns = c->ns; ns != NULL; ns = ns->next)
 		plx_blk_removed(&ns->blk);
 	c->admin.ready = false; /* after owners have left: they read it */
-	for (q = c->queues; q != NULL; q = q->next)
-		if (q->dq.taken)
-			bury(q);
+	bury(c);
 }
 
 /* ---- reset ---- */
@@ -206,7 +228,7 @@ static bool
 worth_another(const struct nvme_ctrlr *c)
 {
 	return (c->try_rc == -ETIMEDOUT || c->try_rc == -EIO) && c->resets < RESETS &&
-	       !c->detaching;
+	       c->state == NVME_RESETTING;
 }
 
 static int

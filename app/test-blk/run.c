@@ -273,7 +273,8 @@ stop_dev(struct tb_dev *d)
 {
 	int rc = plx_blk_stop(d->blk);
 
-	return rc == 0 ? TB_OK : failed(d, "stopping", rc);
+	/* of one that was removed, an event and the I/Os have told */
+	return rc == 0 || rc == -ENODEV ? TB_OK : failed(d, "stopping", rc);
 }
 
 /* Counters of the device since the run began. */

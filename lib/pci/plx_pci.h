@@ -77,6 +77,29 @@ int plx_pci_sysfs_ids(const char *bdf, struct plx_pci *pci);
 /** @return whether the id list (ended by vendor 0) has this function */
 bool plx_pci_match(const struct plx_pci *pci, const struct plx_pci_id *ids);
 
+/** What the kernel tells of functions as they come and go. */
+enum plx_pci_uevent_type {
+	PLX_PCI_ADDED = 1, /**< it is there */
+	PLX_PCI_BOUND,     /**< a driver of the kernel has it now */
+	PLX_PCI_REMOVED,   /**< gone; who had it has given it back */
+	PLX_PCI_MISSED,    /**< some were lost: too many at once */
+};
+struct plx_pci_uevent {
+	enum plx_pci_uevent_type type;
+	char bdf[PLX_PCI_ADDRESS_LEN];
+	struct plx_pci ids; /**< as plx_pci_sysfs_ids() */
+	char driver[32];    /**< the kernel's, when bound */
+};
+
+/**
+ * Listen. All is in the messages: nothing has to be looked up in sysfs, which may wait for a
+ * removal that waits for us. Any thread. @return a file descriptor, readable when there is
+ * something; or -errno, logged
+ */
+int plx_pci_uevent_open(void);
+/** Take the next one, without waiting. One thread at a time. @return 1; 0 none; -errno */
+int plx_pci_uevent_get(int fd, struct plx_pci_uevent *ev);
+
 #ifdef __cplusplus
 }
 #endif

@@ -63,6 +63,39 @@ const char *plx_dev_name(const struct plx_dev *dev);
 /** Attachments in order of attach. @return the next, the first for NULL */
 struct plx_dev *plx_dev_next(const struct plx_dev *prev);
 
+/* ---- hotplug: PCI functions that come and go ---- */
+
+enum plx_hotplug_type {
+	PLX_HOTPLUG_ADDED =
+		1,            /**< a function that there is a driver for; to be bound to vfio-pci */
+	PLX_HOTPLUG_READY,    /**< it is bound: "pci:<bdf>" can be attached */
+	PLX_HOTPLUG_ATTACHED, /**< it was attached, as name */
+	PLX_HOTPLUG_FAILED,   /**< attaching it failed with status; logged */
+	PLX_HOTPLUG_REMOVED,  /**< it is gone. Its block devices said so before */
+	PLX_HOTPLUG_MISSED,   /**< some events were lost: look what there is */
+};
+
+struct plx_hotplug_event {
+	enum plx_hotplug_type type;
+	int status;      /**< 0 or -errno */
+	char bdf[16];    /**< "0000:01:00.0" */
+	char driver[32]; /**< which takes it: "nvme" */
+	char name[48];   /**< of the attachment */
+};
+
+/**
+ * Begin to watch for PCI functions that a driver is for; plx_ctrl_poll() does it. Functions that
+ * are there already are not told. Any thread.
+ * @param attach  NULL: only tell. Else what is ready is attached, with these keys in its device
+ *                string: "", "vfio=group,queues=4". Opening a function takes up to a second
+ * @return 0; -EALREADY; -EINVAL attach begins with ',' or has a "name="; -errno, logged
+ */
+int plx_hotplug_enable(const char *attach);
+/** End it; what is attached stays. Harmless when it is off. */
+void plx_hotplug_disable(void);
+/** Fetch the next event. Any thread. @return 1; 0 none */
+int plx_hotplug_event_get(struct plx_hotplug_event *ev);
+
 #ifdef __cplusplus
 }
 #endif

@@ -37,10 +37,11 @@ struct plx_dev {
 	struct plx_vfio_dev *vfio;
 	struct plx_pt pt, pci_pt;
 	int state, rc;
-	int result;  /* of a failed attach, or of a detach */
-	bool detach; /* as soon as it is attached */
-	bool nvme;   /* one of plx_nvme_ops is under way */
-	int nvme_rc; /* -EINPROGRESS, or its outcome */
+	int result;   /* of a failed attach, or of a detach */
+	bool detach;  /* as soon as it is attached */
+	bool hotplug; /* hotplug began it, and tells the outcome */
+	bool nvme;    /* one of plx_nvme_ops is under way */
+	int nvme_rc;  /* -EINPROGRESS, or its outcome */
 };
 
 /** What a driver of NVMe controllers gives plx_nvme.h. One operation at a time on a device. */

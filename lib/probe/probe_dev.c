@@ -85,6 +85,18 @@ unlink_free(struct plx_dev *dev)
 		plx_ctrl_del(&work);
 }
 
+struct plx_dev *
+probe_hotplug_next(bool ended)
+{
+	struct plx_dev *dev;
+
+	for (dev = devices; dev != NULL; dev = dev->next)
+		if (dev->hotplug &&
+			(!ended || dev->state == DEV_ATTACHED || dev->state == DEV_FAILED))
+			break;
+	return dev;
+}
+
 /* Whoever else has that name, but for the attachment that this one is a part of. */
 static struct plx_dev *
 taken_by(const struct plx_dev *dev, const char *name)

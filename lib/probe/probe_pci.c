@@ -94,21 +94,30 @@ new_pci(struct plx_dev *dev)
 	return plx_pci_probe(dev->pci);
 }
 
+const struct plx_driver *
+probe_pci_driver(const struct plx_pci *pci)
+{
+	const struct plx_driver *d;
+
+	for (d = plx_driver_next(NULL); d != NULL; d = plx_driver_next(d))
+		if (d->pci_ids != NULL && plx_pci_match(pci, d->pci_ids))
+			break;
+	return d;
+}
+
 static int
 match(struct plx_dev *dev, const struct plx_pci *pci)
 {
-	const struct plx_driver *d;
+	const struct plx_driver *d = probe_pci_driver(pci);
 	char known[256] = "";
 
-	for (d = plx_driver_next(NULL); d != NULL; d = plx_driver_next(d)) {
-		if (d->pci_ids == NULL)
-			continue;
-		if (plx_pci_match(pci, d->pci_ids)) {
-			dev->drv = d;
-			return probe_check_keys(dev, d);
-		}
-		probe_append(known, sizeof(known), d->name);
+	if (d != NULL) {
+		dev->drv = d;
+		return probe_check_keys(dev, d);
 	}
+	for (d = plx_driver_next(NULL); d != NULL; d = plx_driver_next(d))
+		if (d->pci_ids != NULL)
+			probe_append(known, sizeof(known), d->name);
 	PLX_LOG(ERR,
 		"'%s': no driver for PCI device %04x:%04x, class %06x; drivers in this build: %s",
 		dev->str, pci->vendor, pci->device, pci->class_code,

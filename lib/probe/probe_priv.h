@@ -40,7 +40,16 @@ void probe_near_try(struct probe_near *near, const char *candidate);
 int probe_pci(struct plx_dev *dev);
 void probe_pci_close(struct plx_dev *dev);
 
-/* probe_dev.c: give it a name if the string didn't; check that it is free */
+/* The driver for a function, or NULL. */
+const struct plx_driver *probe_pci_driver(const struct plx_pci *pci);
+
+/* probe_hotplug.c: watch that descriptor, which is closed at the end: tests write to it. */
+int probe_hotplug_on(int fd, const char *attach);
+
+/* probe_dev.c: an attachment that hotplug began and has not collected yet, or only one that has
+ * come to its end; NULL: none */
+struct plx_dev *probe_hotplug_next(bool ended);
+/* Give it a name if the string didn't; check that it is free */
 int probe_name(struct plx_dev *dev);
 
 #endif

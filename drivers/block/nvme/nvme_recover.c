@@ -78,6 +78,7 @@ nvme_recover_late(struct nvme_ctrlr *c)
 void
 nvme_ctrlr_dead(struct nvme_ctrlr *c, int err)
 {
+	bool orderly = c->state == NVME_LEAVING && c->vfio->lost == 0;
 	struct nvme_ns *ns;
 
 	if (c->state == NVME_DEAD)
@@ -86,8 +87,8 @@ nvme_ctrlr_dead(struct nvme_ctrlr *c, int err)
 	if (c->reset_rc == -EINPROGRESS) /* whoever waits for a reset */
 		c->reset_rc = err;
 	PLX_LOG(ERR,
-		"nvme: %s: the controller is lost (%s); its requests end with -ENODEV, detach it",
-		c->name, strerror(-err));
+		"nvme: %s: the controller is %s (%s); its requests end with -ENODEV, detach it",
+		c->name, orderly ? "given back" : "lost", strerror(-err));
 	for (ns = c->ns; ns != NULL; ns = ns->next)
 		plx_blk_removed(&ns->blk);
 	c->admin.ready = false; /* after owners have left: they read it */

@@ -79,6 +79,12 @@ check_dev(const struct tb_opts *o, struct tb_task *t)
 			o->rw, i->name, i->driver, i->model);
 		return TB_USAGE;
 	}
+	if (o->writes && i->zone_nblk != 0 && (o->random || o->qd > 1)) {
+		tb_say("--rw %s: %s is zoned: only --rw write with --qd 1 writes at a write "
+		       "pointer",
+			o->rw, i->name);
+		return TB_USAGE;
+	}
 	return check_range(o, t);
 }
 

@@ -75,6 +75,8 @@ BAD = [
     ('--dev ram:size=1M --qd 70000', ['--qd', "'70000'"]),
     ('--dev ram:size=1M --qd 60000', ['--qd', '60000', 'ram0']),
     ('--dev ram:size=1M --qd 4 --batch 8', ['--batch', '--qd']),
+    ('--dev ram:size=1M,zone=256K --rw randwrite', ['randwrite', 'ram0', 'zoned']),
+    ('--dev ram:size=1M,zone=256K --rw write --qd 2', ['ram0', 'zoned', '--qd 1']),
     ('--dev ram:size=1M --time 0', ['--time', "'0'"]),
     ('--dev ram:size=1M --time soon', ['--time', "'soon'"]),
     ('--dev ram:size=1M --time inf', ['--time', "'inf'"]),

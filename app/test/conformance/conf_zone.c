@@ -248,6 +248,7 @@ check_writes(struct conf *c)
 {
 	uint32_t zones = RTE_MIN(c->nblk / (uint32_t)c->info.zone_nblk, 3u), i;
 	uint64_t zn = c->info.zone_nblk;
+	int rc;
 
 	dev_start(c, 1, (uint16_t)RTE_MIN(4, c->info.max_depth));
 	reset_zones(c);
@@ -266,7 +267,9 @@ check_writes(struct conf *c)
 	model_verify(c);
 	reset_zones(c);
 	expect(c, transfer(c, PLX_OP_WRITE, 0, 1, IO_PLAIN), 0, "write");
-	expect(c, transfer(c, PLX_OP_WRITE, zn - 1, 2, IO_PLAIN), -ERANGE, "write across zones");
+	/* it is both wrong: not at the write pointer either */
+	rc = transfer(c, PLX_OP_WRITE, zn - 1, 2, IO_PLAIN);
+	EXPECT(c, rc == -ERANGE || rc == -ESPIPE, "write across zones: %s", strerror(-rc));
 	expect_zone(c, 0, PLX_ZONE_IMP_OPEN, 1);
 	expect_zone(c, 1, PLX_ZONE_EMPTY, 0);
 }
@@ -296,7 +299,10 @@ check_zone_copy(struct conf *c)
 	expect_zone(c, 2, PLX_ZONE_IMP_OPEN, 24);
 	io = copy_new(c, z2 + 30, 1);
 	copy_range(io, z1, 1);
-	expect(c, io_run(c, 0, io), -ESPIPE, "copy to elsewhere than the write pointer");
+	/* QEMU's controller only says that it failed */
+	rc = io_run(c, 0, io);
+	EXPECT(c, rc == -ESPIPE || rc == -EIO, "copy to elsewhere than the write pointer: %s",
+		strerror(-rc));
 	expect(c, transfer(c, PLX_OP_READ, z2, 24, IO_PLAIN), 0, "read what was copied");
 }
 

@@ -236,7 +236,7 @@ nvme_admin_poll(struct nvme_ctrlr *c)
 }
 
 int
-nvme_admin_ident(struct nvme_ctrlr *c, uint8_t cns, uint32_t nsid)
+nvme_admin_ident(struct nvme_ctrlr *c, uint8_t cns, uint32_t nsid, uint8_t csi)
 {
 	memset(c->buf, 0, NVME_IDENTIFY_DATA_SIZE);
 	c->admin.cmd.sqe = (struct nvme_sqe){
@@ -244,6 +244,7 @@ nvme_admin_ident(struct nvme_ctrlr *c, uint8_t cns, uint32_t nsid)
 		.nsid = rte_cpu_to_le_32(nsid),
 		.dptr[0] = rte_cpu_to_le_64(c->buf_iova),
 		.cdw10 = rte_cpu_to_le_32(cns),
+		.cdw11 = rte_cpu_to_le_32((uint32_t)csi << 24),
 	};
 	return nvme_admin_start(c, c->admin_ms);
 }

@@ -27,6 +27,7 @@ nvme_ctrlr_check_caps(struct nvme_ctrlr *c)
 	const char *why = NULL;
 
 	c->page_size = 1u << (12 + NVME_CAP_MPSMIN(c->cap));
+	c->all_sets = (css & NVME_CAP_CSS_CSI) != 0;
 	c->db_stride = 4u << NVME_CAP_DSTRD(c->cap);
 	c->max_entries = (uint16_t)RTE_MIN(mqes, 2u * (NVME_MAX_DEPTH + 1));
 	/* TO counts 500 ms (NVMe Base 2.0, 3.1.3.1) */
@@ -191,7 +192,7 @@ nvme_ctrlr_bring_up(struct nvme_ctrlr *c)
 	NVME_OR_RETURN(&c->up, c->up_rc);
 	PLX_PT_CALL(&c->up, c->up_rc, nvme_enable(c), nvme_enable(c));
 	NVME_OR_RETURN(&c->up, c->up_rc);
-	PLX_PT_CALL(&c->up, c->up_rc, nvme_admin_ident(c, NVME_IDENTIFY_CNS_CTRL, 0),
+	PLX_PT_CALL(&c->up, c->up_rc, nvme_admin_ident(c, NVME_IDENTIFY_CNS_CTRL, 0, 0),
 		nvme_admin_wait(c));
 	c->up_rc = admin_ok(c, c->up_rc, "identify controller");
 	if (c->up_rc == 0 && c->state != NVME_ATTACHING)
@@ -297,14 +298,14 @@ nvme_ctrlr_scan(struct nvme_ctrlr *c)
 	c->admin.cmd.status = NVME_SC_INVALID_FIELD;
 	if (!nvme_quirk(c, NVME_QUIRK_NO_NS_LIST))
 		PLX_PT_CALL(&c->up, c->up_rc,
-			nvme_admin_ident(c, NVME_IDENTIFY_CNS_NS_ACTIVE_LIST, 0),
+			nvme_admin_ident(c, NVME_IDENTIFY_CNS_NS_ACTIVE_LIST, 0, 0),
 			nvme_admin_wait(c));
 	NVME_OR_RETURN(&c->up, c->up_rc);
 	take_ns_list(c, c->admin.cmd.status == 0);
 	drop_missing(c);
 	for (c->i = 0; c->i < RTE_DIM(c->nsids) && c->nsids[c->i] != 0; c->i++) {
 		PLX_PT_CALL(&c->up, c->up_rc,
-			nvme_admin_ident(c, NVME_IDENTIFY_CNS_NS, c->nsids[c->i]),
+			nvme_admin_ident(c, NVME_IDENTIFY_CNS_NS, c->nsids[c->i], 0),
 			nvme_admin_wait(c));
 		NVME_OR_RETURN(&c->up, c->up_rc);
 		if (c->admin.cmd.status != 0)
@@ -313,13 +314,21 @@ nvme_ctrlr_scan(struct nvme_ctrlr *c)
 		c->elbaf = 0;
 		if (nvme_meta_elbaf_wanted(c, &c->id_ns)) {
 			PLX_PT_CALL(&c->up, c->up_rc,
-				nvme_admin_ident(c, NVME_IDENTIFY_CNS_CSI_NS, c->nsids[c->i]),
+				nvme_admin_ident(
+					c, NVME_IDENTIFY_CNS_CSI_NS, c->nsids[c->i], NVME_CSI_NVM),
 				nvme_admin_wait(c));
 			NVME_OR_RETURN(&c->up, c->up_rc);
 			if (c->admin.cmd.status == 0)
 				take_elbaf(c);
 		}
-		take_ns(c, c->nsids[c->i]);
+		PLX_PT_CALL(&c->up, c->up_rc, nvme_zns_identify(c, c->nsids[c->i]),
+			nvme_zns_identify(c, c->nsids[c->i]));
+		if (c->up_rc == 0)
+			take_ns(c, c->nsids[c->i]);
+		else if (c->up_rc != -ENOTSUP)
+			PLX_PT_RETURN(&c->up, c->up_rc);
+		else if (find_ns(c, c->nsids[c->i]) != NULL)
+			nvme_ns_gone(find_ns(c, c->nsids[c->i]));
 	}
 	PLX_PT_END(&c->up);
 }

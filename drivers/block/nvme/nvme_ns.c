@@ -85,6 +85,8 @@ fill_info(struct nvme_ns *ns, const struct nvme_id_ns *id)
 	info->max_queues = c->max_queues;
 	info->max_depth = (uint16_t)RTE_MIN(c->max_entries - 1, NVME_MAX_DEPTH);
 	info->numa_node = (int16_t)c->vfio->numa_node;
+	nvme_zns_info(c, info);
+	nvme_copy_info(c, id, info);
 }
 
 static int
@@ -92,6 +94,7 @@ check_ns(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id,
 	struct nvme_format *fmt)
 {
 	const struct nvme_lbaf *lbaf = &id->lbaf[nvme_ns_lbaf(id)];
+	int rc;
 
 	if (id->nsze == 0)
 		return -ENOENT; /* inactive */
@@ -106,7 +109,8 @@ check_ns(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id,
 		return -ENOTSUP;
 	}
 	*fmt = (struct nvme_format){.shift = lbaf->ds};
-	return nvme_meta_format(c, nsid, id, lbaf, fmt);
+	rc = nvme_meta_format(c, nsid, id, lbaf, fmt);
+	return rc != 0 ? rc : nvme_zns_check(c, nsid, fmt);
 }
 
 /* ---- the state machines of the class's operations ---- */
@@ -420,7 +424,8 @@ nvme_ns_refresh(struct nvme_ns *ns, const struct nvme_id_ns *id)
 			ns->c->name, ns->nsid);
 		nvme_ns_gone(ns);
 	} else if (check_ns(ns->c, ns->nsid, id, &fmt) != 0 ||
-		   memcmp(&fmt, &ns->fmt, sizeof(fmt)) != 0) {
+		   memcmp(&fmt, &ns->fmt, sizeof(fmt)) != 0 ||
+		   ns->c->zoned.zone_nblk != ns->blk.info.zone_nblk) {
 		PLX_LOG(ERR, "nvme: %s: namespace %u has another format now: it is taken off",
 			ns->c->name, ns->nsid);
 		nvme_ns_gone(ns);

@@ -7,6 +7,8 @@
  *	nvme_qpair.c  the fast path: submit and poll of an I/O queue pair
  *	nvme_data.c   data pointers: PRP lists and SGLs
  *	nvme_meta.c   metadata and protection information
+ *	nvme_zns.c    zoned namespaces
+ *	nvme_copy.c   copy
  *	nvme_queue.c  I/O queue pairs as objects: allocate, create, delete, cancel, replay
  *	nvme_cmb.c    submission queues in the controller's memory
  *	nvme_admin.c  the admin queue and asynchronous events
@@ -55,6 +57,7 @@ enum nvme_trk_flag {
 	NVME_TRK_POOL = 1 << 9,        /* holds pool pages */
 	NVME_TRK_LATE = 1 << 10,       /* not answered in time: it is being aborted */
 	NVME_TRK_META = 1 << 11,       /* holds a buffer of q->meta */
+	NVME_TRK_ZONE = 1 << 12,       /* a zone append or report: its answer is looked at */
 };
 
 /* One command in flight. Private memory: the device never sees it. */
@@ -183,6 +186,14 @@ struct nvme_format {
 	uint16_t ms, pi_offset;
 };
 static_assert(sizeof(struct nvme_format) == 8, "compared as a whole");
+
+/* Zones of a namespace; max_append 0: it has none. */
+struct nvme_zoned {
+	uint64_t zone_nblk;
+	uint32_t max_open, max_active; /* 0: no limit */
+	uint32_t max_append;           /* bytes */
+	bool cross_read;               /* reads may cross zones */
+};
 
 /* A namespace: one block device. */
 struct nvme_ns {
@@ -315,6 +326,9 @@ struct nvme_ctrlr {
 
 	struct nvme_id_ns id_ns; /* of the namespace being scanned */
 	uint32_t elbaf;          /* and its extended format */
+	struct nvme_zoned zoned; /* and its zones */
+	uint8_t csi;
+	bool all_sets; /* the controller runs with all of its I/O command sets */
 	struct nvme_ns *ns;
 	struct nvme_qpair *queues;
 	uint64_t qid_used[8]; /* bit set of I/O queue ids, 1-based, up to 511 */
@@ -356,6 +370,20 @@ int nvme_meta_pass(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe
 void nvme_meta_done(struct nvme_qpair *q, struct nvme_tracker *t, bool ok);
 void nvme_meta_put(struct nvme_qpair *q, struct nvme_tracker *t);
 
+/* nvme_zns.c */
+int nvme_zns_identify(struct nvme_ctrlr *c, uint32_t nsid);
+int nvme_zns_check(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_format *f);
+void nvme_zns_info(const struct nvme_ctrlr *c, struct plx_blk_info *info);
+int nvme_zns_build(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
+	const struct plx_blk_req *req);
+void nvme_zns_done(struct nvme_qpair *q, struct plx_blk_req *req);
+
+/* nvme_copy.c */
+void nvme_copy_info(
+	const struct nvme_ctrlr *c, const struct nvme_id_ns *id, struct plx_blk_info *info);
+void nvme_copy_build(struct nvme_qpair *q, const struct nvme_tracker *t, struct nvme_sqe *sqe,
+	const struct plx_blk_req *req);
+
 /* nvme_queue.c */
 int nvme_queue_alloc(
 	struct nvme_ns *ns, uint16_t qid, const struct plx_blkq_conf *conf, struct plx_drvq **dq);
@@ -375,7 +403,7 @@ void nvme_admin_reset(struct nvme_ctrlr *c);
 int nvme_admin_start(struct nvme_ctrlr *c, uint32_t timeout_ms);
 int nvme_admin_wait(struct nvme_ctrlr *c);
 int nvme_admin_poll(struct nvme_ctrlr *c);
-int nvme_admin_ident(struct nvme_ctrlr *c, uint8_t cns, uint32_t nsid);
+int nvme_admin_ident(struct nvme_ctrlr *c, uint8_t cns, uint32_t nsid, uint8_t csi);
 int nvme_admin_log(struct nvme_ctrlr *c, uint8_t lid);
 int nvme_admin_set_feature(struct nvme_ctrlr *c, uint8_t fid, uint32_t value);
 void nvme_admin_arm_aer(struct nvme_ctrlr *c);

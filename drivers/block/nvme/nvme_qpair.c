@@ -28,10 +28,16 @@ static const uint8_t opcode_of[PLX_OP_MAX] = {
 	[PLX_OP_DISCARD] = nvme_cmd_dsm,
 	[PLX_OP_COMPARE] = nvme_cmd_compare,
 	[PLX_OP_VERIFY] = nvme_cmd_verify,
+	[PLX_OP_ZONE_APPEND] = nvme_zns_cmd_append,
+	[PLX_OP_ZONE_OPEN] = nvme_zns_cmd_mgmt_send,
+	[PLX_OP_ZONE_CLOSE] = nvme_zns_cmd_mgmt_send,
+	[PLX_OP_ZONE_FINISH] = nvme_zns_cmd_mgmt_send,
+	[PLX_OP_ZONE_RESET] = nvme_zns_cmd_mgmt_send,
+	[PLX_OP_ZONE_REPORT] = nvme_zns_cmd_mgmt_recv,
+	[PLX_OP_COPY] = nvme_cmd_copy,
 };
 
-/* Dword 12 bits that request flags stand for. */
-#define CDW12_FUA (1u << 30)
+/* Dword 12: PLX_IO_UNMAP. */
 #define CDW12_DEAC (1u << 25)
 
 #define PHASE (1u << 16)
@@ -105,12 +111,18 @@ build(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
 	};
 	if (req->op == PLX_OP_FLUSH)
 		return 0;
+	if (req->op == PLX_OP_COPY) {
+		nvme_copy_build(q, t, sqe, req);
+		return 0;
+	}
+	if (req->op >= PLX_OP_ZONE_APPEND)
+		return nvme_zns_build(q, t, sqe, req);
 	if (req->op == PLX_OP_DISCARD) {
 		map_dsm(q, sqe, req, (uint32_t)(t - q->trk));
 		return 0;
 	}
 	if (req->flags & PLX_IO_FUA)
-		cdw12 |= CDW12_FUA;
+		cdw12 |= NVME_CDW12_FUA;
 	if (req->op == PLX_OP_WRITE_ZEROES && (req->flags & PLX_IO_UNMAP) && q->ns->deac)
 		cdw12 |= CDW12_DEAC;
 	sqe->cdw10 = rte_cpu_to_le_32((uint32_t)req->lba);
@@ -374,6 +386,8 @@ complete_slow(
 	req->raw = status;
 	if (t->flags & NVME_TRK_RESULT)
 		req->result = rte_le_to_cpu_64(cqe->result);
+	if (t->flags & NVME_TRK_ZONE && status == 0)
+		nvme_zns_done(q, req);
 	if (t->flags & NVME_TRK_POOL)
 		nvme_data_free(q, t);
 	if (t->flags & NVME_TRK_META)

@@ -184,7 +184,8 @@ nvme_enable(struct nvme_ctrlr *c)
 	NVME_WRITE(&c->sub, c->sub_rc, c, NVME_REG_ACQ, c->admin.cq_iova, 8);
 	NVME_OR_RETURN(&c->sub, c->sub_rc);
 	c->cc = (uint32_t)(rte_log2_u32(c->page_size) - 12) << NVME_CC_MPS_SHIFT |
-		6u << NVME_CC_IOSQES_SHIFT | 4u << NVME_CC_IOCQES_SHIFT;
+		6u << NVME_CC_IOSQES_SHIFT | 4u << NVME_CC_IOCQES_SHIFT |
+		(c->all_sets ? (uint32_t)NVME_CC_CSS_CSI : 0) << NVME_CC_CSS_SHIFT;
 	NVME_WRITE(&c->sub, c->sub_rc, c, NVME_REG_CC, c->cc, 4);
 	NVME_OR_RETURN(&c->sub, c->sub_rc);
 	NVME_WRITE(&c->sub, c->sub_rc, c, NVME_REG_CC, c->cc | NVME_CC_EN_MASK, 4);

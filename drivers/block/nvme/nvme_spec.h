@@ -45,6 +45,9 @@ static_assert(sizeof(struct nvme_sgl) == 16, "NVMe Base 2.0, 4.1.2");
 #define NVME_SGL_DATA 0x00
 #define NVME_SGL_LAST_SEGMENT 0x30
 
+/* Dword 12 of commands that write */
+#define NVME_CDW12_FUA (1u << 30)
+
 #define NVME_Q_PC 1            /* create queue, dword 11: physically contiguous */
 #define NVME_Q_MEDIUM (2 << 1) /* submission queue: priority */
 #define NVME_Q_IEN 2           /* completion queue: interrupts, by the vector in 31:16 */

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# In a guest with NVMe controllers at 3, 4 and 5: zones of 512-byte and of 4096-byte blocks, and
+# copies with small limits; by each of $MODES.
+. /etc/lib.sh
+
+for mode in $MODES; do
+	for nvme in 0000:00:03.0 0000:00:04.0 0000:00:05.0; do
+		bind $nvme vfio-pci
+		check "$mode, $nvme: conformance" conformance "pci:$nvme,vfio=$mode"
+	done
+	dev=pci:0000:00:03.0,vfio=$mode
+	refused "$mode: random writes to zones" "is zoned" verified $dev
+	check "$mode: reads of zones" plx-testblk $eal -- --dev $dev --rw randread --time 0.5
+done
+dmesg | grep 'DMAR:.*fault' && failed=1
+exit $failed

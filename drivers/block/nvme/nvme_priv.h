@@ -43,6 +43,7 @@
 #define NVME_POOL_PAGES 16       /* pages for longer lists, shared by a queue's trackers */
 #define NVME_RETRIES 4           /* of a command, resets of the controller included */
 #define NVME_BOUNCE 65536        /* bytes of a bounce buffer; a queue has a few */
+#define NVME_MAX_APPEND (256u << 10) /* bytes of a zone append */
 #define NVME_NB_AER 4
 #define NVME_ABORTS 4       /* outstanding */
 #define NVME_PASS_MS 60000u /* bound of an admin command of the application */
@@ -374,6 +375,7 @@ void nvme_meta_put(struct nvme_qpair *q, struct nvme_tracker *t);
 int nvme_zns_identify(struct nvme_ctrlr *c, uint32_t nsid);
 int nvme_zns_check(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_format *f);
 void nvme_zns_info(const struct nvme_ctrlr *c, struct plx_blk_info *info);
+size_t nvme_zns_bounce(const struct plx_blk_info *info);
 int nvme_zns_build(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
 	const struct plx_blk_req *req);
 void nvme_zns_done(struct nvme_qpair *q, struct plx_blk_req *req);

@@ -211,7 +211,8 @@ nvme_queue_alloc(
 	q->dq.poll = nvme_qpair_poll;
 	q->dq.issue = nvme_qpair_issue;
 	q->dq.direct = nvme_data_direct;
-	rc = plx_drvq_init(&q->dq, &ns->blk, qid, conf, nvme_meta_bounce(&ns->fmt));
+	rc = plx_drvq_init(&q->dq, &ns->blk, qid, conf,
+		RTE_MAX(nvme_meta_bounce(&ns->fmt), nvme_zns_bounce(&ns->blk.info)));
 	if (rc != 0)
 		goto fail;
 	if (conf->intr)

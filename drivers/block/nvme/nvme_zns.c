@@ -56,10 +56,10 @@ take_ctrlr(struct nvme_ctrlr *c)
 {
 	uint8_t zasl = ((const struct nvme_zns_id_ctrl *)c->buf)->zasl;
 
-	c->zoned.max_append = c->max_xfer;
+	c->zoned.max_append = RTE_MIN(c->max_xfer, NVME_MAX_APPEND);
 	if (zasl != 0 && zasl < 16)
-		c->zoned.max_append =
-			(uint32_t)RTE_MIN((uint64_t)c->max_xfer, (uint64_t)c->page_size << zasl);
+		c->zoned.max_append = (uint32_t)RTE_MIN(
+			(uint64_t)c->zoned.max_append, (uint64_t)c->page_size << zasl);
 }
 
 /* A state machine: the command set of namespace nsid, whose general data is in c->id_ns, and if it
@@ -143,6 +143,13 @@ nvme_zns_info(const struct nvme_ctrlr *c, struct plx_blk_info *info)
 		(info->boundary_nblk == 0 || z->zone_nblk % info->boundary_nblk != 0))
 		info->boundary_nblk = (uint32_t)z->zone_nblk;
 	info->max_append_nblk = (uint32_t)RTE_MIN(most, z->max_append / info->block_size);
+}
+
+/* An append is never cut: a bounce buffer has room for the longest. */
+size_t
+nvme_zns_bounce(const struct plx_blk_info *info)
+{
+	return plx_blk_bytes(info, info->max_append_nblk);
 }
 
 /* ---- commands ---- */

@@ -113,6 +113,14 @@ ns_create(struct plx_nvmet *c, struct nvmet_ns *ns, const char *name)
 			name);
 		return -ENOTSUP;
 	}
+	if (nvmet_zns_check(ns) != 0) {
+		PLX_LOG(ERR,
+			"nvmet: '%s': a zoned device with metadata, or without appends of 8 KiB, "
+			"can't be served",
+			name);
+		return -ENOTSUP;
+	}
+	c->zns |= ns->info.zone_nblk != 0;
 	rc = plx_blk_configure(ns->blk, 1);
 	if (rc == 0)
 		rc = plx_blkq_setup(ns->blk, 0, &qconf);
@@ -130,10 +138,12 @@ static void
 offer(struct plx_nvmet *c, const struct plx_nvmet_conf *conf)
 {
 	uint32_t all = UINT32_MAX, any = 0, i;
+	bool pi = false; /* copying would have to make it anew */
 
 	for (i = 0; i < c->nns; i++) {
 		all &= c->ns[i].info.caps;
 		any |= c->ns[i].info.caps;
+		pi |= c->ns[i].info.pi_type != 0;
 	}
 	c->vwc = (any & PLX_BLK_CAP_FLUSH) != 0;
 	c->oncs = NVME_CTRL_ONCS_SAVE_FEATURES;
@@ -141,6 +151,8 @@ offer(struct plx_nvmet *c, const struct plx_nvmet_conf *conf)
 		c->oncs |= NVME_CTRL_ONCS_COMPARE;
 	if ((all & PLX_BLK_CAP_VERIFY) != 0)
 		c->oncs |= NVME_CTRL_ONCS_VERIFY;
+	if ((all & PLX_BLK_CAP_COPY) != 0 && !pi)
+		c->oncs |= NVME_CTRL_ONCS_COPY;
 	if ((all & PLX_BLK_CAP_DISCARD) != 0)
 		c->oncs |= NVME_CTRL_ONCS_DSM;
 	if ((all & PLX_BLK_CAP_WRITE_ZEROES) != 0) {
@@ -235,6 +247,7 @@ free_all(struct plx_nvmet *c)
 		if (c->cmds[i].segs != c->cmds[i].own)
 			free(c->cmds[i].segs);
 		nvmet_meta_end(&c->cmds[i]);
+		nvmet_zns_end(&c->cmds[i]);
 		free(c->cmds[i].meta);
 	}
 	free(c->ns);

@@ -16,7 +16,7 @@ ns_find(struct plx_nvmet *c, const struct nvmet_sqe *e, struct nvmet_ns **ns)
 {
 	uint32_t nsid = rte_le_to_cpu_32(e->nsid);
 
-	if (nsid == 0 || nsid > c->nns)
+	if (nsid == 0 || nsid > c->nns || c->ns[nsid - 1].hidden)
 		return NVMET_ERR(GENERIC, INVALID_NS);
 	*ns = &c->ns[nsid - 1];
 	if ((*ns)->gone)
@@ -140,6 +140,11 @@ prepare_range(struct plx_nvmet *c, struct nvmet_cmd *cmd, const struct nvmet_sqe
 		cmd->req.op = PLX_OP_WRITE;
 		set_fua(c, cmd, e, ns);
 		return set_data(c, cmd, e, ns, false);
+	case nvme_zns_cmd_append:
+		cmd->req.op = PLX_OP_WRITE;
+		set_fua(c, cmd, e, ns);
+		nvmet_zns_append(cmd);
+		return set_data(c, cmd, e, ns, false);
 	case nvme_cmd_compare:
 		cmd->req.op = PLX_OP_COMPARE;
 		return set_data(c, cmd, e, ns, false);
@@ -172,9 +177,31 @@ opcode_ok(const struct plx_nvmet *c, uint8_t opc)
 		return (c->oncs & NVME_CTRL_ONCS_DSM) != 0;
 	case nvme_cmd_verify:
 		return (c->oncs & NVME_CTRL_ONCS_VERIFY) != 0;
+	case nvme_cmd_copy:
+		return (c->oncs & NVME_CTRL_ONCS_COPY) != 0;
+	case nvme_zns_cmd_mgmt_send:
+	case nvme_zns_cmd_mgmt_recv:
+	case nvme_zns_cmd_append:
+		return c->zns;
 	default:
 		return false;
 	}
+}
+
+/* Copy, and the commands of zoned namespaces. */
+static uint16_t
+prepare_more(struct plx_nvmet *c, struct nvmet_cmd *cmd, const struct nvmet_sqe *e,
+	const struct nvmet_ns *ns)
+{
+	if (e->opc == nvme_cmd_copy)
+		return nvmet_copy(c, cmd, e, ns);
+	if (ns->info.zone_nblk == 0)
+		return NVMET_ERR(GENERIC, INVALID_OPCODE);
+	if (e->opc == nvme_zns_cmd_mgmt_send)
+		return nvmet_zns_send(cmd, e, ns);
+	if (e->opc == nvme_zns_cmd_mgmt_recv)
+		return nvmet_zns_recv(c, cmd, e, ns);
+	return prepare_range(c, cmd, e, ns);
 }
 
 uint32_t
@@ -195,6 +222,8 @@ nvmet_cmd_prepare(struct plx_nvmet *c, const struct nvmet_sq *sq, const struct n
 	cmd->req.nseg = 0;
 	cmd->req.buf = NULL;
 	cmd->req.user = nvmet_user(sq->id, e->cid, NVMET_STEP_NONE);
+	if (e->opc >= nvme_cmd_copy)
+		return prepare_more(c, cmd, e, *ns);
 	if (e->opc == nvme_cmd_flush) {
 		cmd->req.op = PLX_OP_FLUSH;
 		cmd->req.lba = 0;
@@ -208,13 +237,14 @@ nvmet_cmd_prepare(struct plx_nvmet *c, const struct nvmet_sq *sq, const struct n
 
 /* A device's error as the host sees it (1.4, 4.6.1.2). */
 static uint16_t
-status_of(const struct plx_blk_req *req)
+status_of(const struct nvmet_ns *ns, const struct plx_blk_req *req)
 {
-	bool out = req->op == PLX_OP_WRITE || req->op == PLX_OP_WRITE_ZEROES ||
-		   req->op == PLX_OP_FLUSH || req->op == PLX_OP_DISCARD;
+	bool out = req->op != PLX_OP_READ && req->op != PLX_OP_COMPARE && req->op != PLX_OP_VERIFY;
 
 	if (req->status == 0)
 		return 0;
+	if (req->raw == 0 && nvmet_zns_status(ns, req) != 0)
+		return nvmet_zns_status(ns, req);
 	if (req->raw != 0) /* an NVMe device said it itself */
 		return req->raw & (NVME_SC_MASK | NVME_SCT_MASK << NVME_SCT_SHIFT | NVME_SC_DNR);
 	switch (req->status) {
@@ -248,7 +278,8 @@ status_of(const struct plx_blk_req *req)
 }
 
 static void
-finish(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd, uint16_t status)
+finish(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd, uint16_t status,
+	uint64_t result)
 {
 	uintptr_t user = (uintptr_t)cmd->req.user;
 	struct nvmet_sq *sq = &c->sq[(user >> 16) % NVMET_QUEUES];
@@ -264,9 +295,10 @@ finish(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd, uint16_t
 	}
 	sq->inflight--;
 	sq->cq->inflight--;
-	nvmet_post(c, sq, (uint16_t)user, status, 0);
+	nvmet_post(c, sq, (uint16_t)user, status, status == 0 ? result : 0);
 	cmd->req.raw = 0;
 	nvmet_meta_end(cmd);
+	nvmet_zns_end(cmd);
 	nvmet_cmd_free(c, cmd);
 }
 
@@ -285,7 +317,7 @@ format_next(struct nvmet_ns *ns, struct nvmet_cmd *cmd)
 {
 	uint64_t left = ns->info.nblocks - cmd->req.lba;
 
-	if (left == 0)
+	if (left == 0 || ns->info.zone_nblk != 0)
 		return false;
 	cmd->req.nblk = (uint32_t)RTE_MIN(left, (uint64_t)(FORMAT_STEP >> ns->shift));
 	return true;
@@ -301,6 +333,11 @@ format_begin(struct nvmet_ns *ns, struct nvmet_cmd *cmd)
 	cmd->req.nseg = 0;
 	cmd->req.buf = NULL;
 	cmd->req.lba = 0;
+	if (ns->info.zone_nblk != 0) {
+		cmd->req.op = PLX_OP_ZONE_RESET;
+		cmd->req.flags = PLX_IO_ALL_ZONES;
+		cmd->req.nblk = 0;
+	}
 	format_next(ns, cmd);
 	again(ns, cmd);
 }
@@ -308,7 +345,7 @@ format_begin(struct nvmet_ns *ns, struct nvmet_cmd *cmd)
 static void
 format_back(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd)
 {
-	uint16_t status = status_of(&cmd->req);
+	uint16_t status = status_of(ns, &cmd->req);
 
 	cmd->req.lba += cmd->req.nblk;
 	if (status == 0 && format_next(ns, cmd)) {
@@ -331,7 +368,7 @@ nvmet_ns_open(struct nvmet_ns *ns)
 {
 	ns->formatting = false;
 	ns->lim = ns->gone ? 0 : ns->info.nblocks;
-	ns->fast = ns->info.meta_size == 0 ? ns->lim : 0;
+	ns->fast = ns->info.meta_size == 0 && !ns->hidden ? ns->lim : 0;
 }
 
 /* Each namespace has one format, whatever it is: formatting is erasing (1.4, 5.23). */
@@ -404,6 +441,7 @@ void
 nvmet_cmd_back(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd)
 {
 	uintptr_t user = (uintptr_t)cmd->req.user;
+	uint64_t result = 0;
 
 	switch ((enum nvmet_step)(user >> 32)) {
 	case NVMET_STEP_QUIET:
@@ -430,12 +468,31 @@ nvmet_cmd_back(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd)
 		begin_flush(ns, cmd, (void *)(user & UINT32_MAX));
 		return;
 	case NVMET_STEP_ABORT:
-		finish(c, ns, cmd, NVMET_SC(GENERIC, ABORT_REQ));
+		finish(c, ns, cmd, NVMET_SC(GENERIC, ABORT_REQ), 0);
+		return;
+	case NVMET_STEP_APPEND_FUA:
+		if (cmd->req.status != 0)
+			break;
+		nvmet_count(ns, &cmd->req);
+		cmd->at = cmd->req.result;
+		begin_flush(ns, cmd,
+			nvmet_user((uint16_t)(user >> 16), (uint16_t)user, NVMET_STEP_APPENDED));
+		return;
+	case NVMET_STEP_APPEND:
+		result = cmd->req.result;
+		break;
+	case NVMET_STEP_APPENDED:
+		result = cmd->at;
+		break;
+	case NVMET_STEP_REPORT:
+		if (!nvmet_zns_report_back(ns, cmd))
+			break;
+		again(ns, cmd);
 		return;
 	case NVMET_STEP_NONE:
 		break;
 	}
-	finish(c, ns, cmd, status_of(&cmd->req));
+	finish(c, ns, cmd, status_of(ns, &cmd->req), result);
 }
 
 /* Whose command it is, whatever its step. */
@@ -458,7 +515,7 @@ abort_waiting(struct plx_nvmet *c, struct nvmet_ns *ns, uint16_t sqid, uint16_t 
 		if (*p == NULL)
 			ns->pend_tail = p;
 		ns->inflight--;
-		finish(c, ns, (struct nvmet_cmd *)req, NVMET_SC(GENERIC, ABORT_REQ));
+		finish(c, ns, (struct nvmet_cmd *)req, NVMET_SC(GENERIC, ABORT_REQ), 0);
 		return true;
 	}
 	return false;
@@ -510,6 +567,7 @@ nvmet_cmds_drop(struct plx_nvmet *c)
 			ns->pend = (struct plx_blk_req *)(uintptr_t)req->drv[0];
 			ns->inflight--;
 			nvmet_meta_end((struct nvmet_cmd *)req);
+			nvmet_zns_end((struct nvmet_cmd *)req);
 			nvmet_cmd_free(c, (struct nvmet_cmd *)req);
 		}
 		ns->pend_tail = &ns->pend;

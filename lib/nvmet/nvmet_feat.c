@@ -170,6 +170,10 @@ nvmet_set_features(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *res
 	if ((dw10 & SV) != 0)
 		return NVMET_ERR(CMD_SPECIFIC, FEATURE_NOT_SAVEABLE);
 	switch (fid) {
+	case NVME_FEAT_FID_IOCS_PROFILE: /* the one combination there is */
+		if (!c->zns)
+			return NVMET_ERR(GENERIC, INVALID_FIELD);
+		return (v & 0x1ff) == 0 ? 0 : NVMET_ERR(GENERIC, IOCS_COMBINATION_REJECTED);
 	case NVME_FEAT_FID_HOST_BEHAVIOR:
 		return set_behavior(c, e);
 	case NVME_FEAT_FID_TEMP_THRESH:
@@ -219,6 +223,7 @@ nvmet_get_features(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *res
 	bool ours = fid == NVME_FEAT_FID_TEMP_THRESH || fid == NVME_FEAT_FID_NUM_QUEUES ||
 		    fid == NVME_FEAT_FID_IRQ_CONFIG ||
 		    (fid == NVME_FEAT_FID_HOST_BEHAVIOR && c->elbas) ||
+		    (fid == NVME_FEAT_FID_IOCS_PROFILE && c->zns) ||
 		    (fid < RTE_DIM(kept) && kept[fid] != 0);
 
 	if (!ours || select > NVME_GET_FEATURES_SEL_SUPPORTED ||
@@ -229,6 +234,9 @@ nvmet_get_features(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *res
 		return 0;
 	}
 	switch (fid) {
+	case NVME_FEAT_FID_IOCS_PROFILE:
+		*result = 0;
+		return 0;
 	case NVME_FEAT_FID_HOST_BEHAVIOR:
 		return get_behavior(c, e, current);
 	case NVME_FEAT_FID_TEMP_THRESH:

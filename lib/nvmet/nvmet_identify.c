@@ -47,6 +47,7 @@ id_ctrl(struct plx_nvmet *c)
 	id->nn = rte_cpu_to_le_32(c->nns);
 	id->mnan = 0; /* as NN */
 	id->oncs = rte_cpu_to_le_16(c->oncs);
+	id->ocfs = rte_cpu_to_le_16((c->oncs & NVME_CTRL_ONCS_COPY) != 0 ? 1 : 0);
 	/* flush is for one namespace at a time */
 	id->vwc = (uint8_t)(2 << 1 | (c->vwc ? NVME_CTRL_VWC_PRESENT : 0));
 	id->sgls = rte_cpu_to_le_32(c->sgl ? 1 : 0); /* no alignment asked for */
@@ -72,6 +73,7 @@ id_ns(struct plx_nvmet *c, const struct nvmet_ns *ns)
 		id->dlfeat = NVME_NS_DLFEAT_WRITE_ZEROES;
 	id->lbaf[0].ds = (uint8_t)ns->shift;
 	nvmet_meta_identify(ns, id);
+	nvmet_copy_identify(c, id);
 	id->noiob = rte_cpu_to_le_16(
 		(uint16_t)(ns->info.boundary_nblk <= UINT16_MAX ? ns->info.boundary_nblk : 0));
 	if (atomic > 1) {
@@ -87,6 +89,12 @@ id_ns(struct plx_nvmet *c, const struct nvmet_ns *ns)
 	memcpy(id->nguid, ns->nguid, sizeof(id->nguid));
 }
 
+static uint8_t
+csi_of(const struct nvmet_ns *ns)
+{
+	return ns->info.zone_nblk != 0 ? NVME_CSI_ZNS : NVME_CSI_NVM;
+}
+
 static void
 id_descs(const struct nvmet_ns *ns, uint8_t *page)
 {
@@ -95,11 +103,39 @@ id_descs(const struct nvmet_ns *ns, uint8_t *page)
 	d->nidt = NVME_NIDT_NGUID;
 	d->nidl = sizeof(ns->nguid);
 	memcpy(d->nid, ns->nguid, sizeof(ns->nguid));
+	d = (void *)(d->nid + d->nidl);
+	d->nidt = NVME_NIDT_CSI;
+	d->nidl = 1;
+	d->nid[0] = csi_of(ns);
 }
 
-/* Active NSIDs above after. All namespaces are attached for good. */
+/* Of a command set. */
 static uint16_t
-id_list(struct plx_nvmet *c, uint32_t after)
+id_csi_ns(struct plx_nvmet *c, const struct nvmet_ns *ns, uint8_t csi)
+{
+	if (csi == NVME_CSI_NVM)
+		nvmet_meta_identify_nvm(ns, (void *)c->page);
+	else if (csi == NVME_CSI_ZNS && csi_of(ns) == csi)
+		nvmet_zns_identify_ns(ns, (void *)c->page);
+	else
+		return NVMET_ERR(GENERIC, INVALID_FIELD);
+	return 0;
+}
+
+static uint16_t
+id_csi_ctrl(struct plx_nvmet *c, uint8_t csi)
+{
+	if (csi == NVME_CSI_ZNS && c->zns)
+		nvmet_zns_identify_ctrl(c, (void *)c->page);
+	else if (csi != NVME_CSI_NVM) /* which sets no limits beyond MDTS */
+		return NVMET_ERR(GENERIC, INVALID_FIELD);
+	return 0;
+}
+
+/* Active NSIDs above after, of a command set or (csi -1) all that this host may see. All
+ * namespaces are attached for good. */
+static uint16_t
+id_list(struct plx_nvmet *c, uint32_t after, int csi)
 {
 	struct nvme_ns_list *l = (void *)c->page;
 	uint32_t i, n = 0;
@@ -107,7 +143,8 @@ id_list(struct plx_nvmet *c, uint32_t after)
 	if (after >= NVME_NSID_ALL - 1)
 		return NVMET_ERR(GENERIC, INVALID_NS);
 	for (i = after; i < c->nns && n < NVME_ID_NS_LIST_MAX; i++)
-		l->ns[n++] = rte_cpu_to_le_32(i + 1);
+		if (!c->ns[i].hidden && (csi < 0 || csi_of(&c->ns[i]) == csi))
+			l->ns[n++] = rte_cpu_to_le_32(i + 1);
 	return 0;
 }
 
@@ -126,7 +163,7 @@ id_ctrl_list(struct plx_nvmet *c, uint32_t from)
 static uint16_t
 find(struct plx_nvmet *c, uint32_t nsid, struct nvmet_ns **ns)
 {
-	if (nsid == 0 || nsid > c->nns)
+	if (nsid == 0 || nsid > c->nns || c->ns[nsid - 1].hidden)
 		return NVMET_ERR(GENERIC, INVALID_NS);
 	*ns = &c->ns[nsid - 1];
 	return 0;
@@ -136,6 +173,7 @@ static uint16_t
 build(struct plx_nvmet *c, const struct nvmet_sqe *e)
 {
 	uint32_t dw10 = rte_le_to_cpu_32(e->cdw10), nsid = rte_le_to_cpu_32(e->nsid);
+	uint8_t csi = (uint8_t)(rte_le_to_cpu_32(e->cdw11) >> 24);
 	struct nvmet_ns *ns;
 	uint16_t rc = 0;
 
@@ -149,19 +187,23 @@ build(struct plx_nvmet *c, const struct nvmet_sqe *e)
 		if (rc == 0)
 			id_ns(c, ns);
 		return rc;
-	case NVME_IDENTIFY_CNS_CSI_NS: /* of the NVM command set, the one we have */
-		if (rte_le_to_cpu_32(e->cdw11) >> 24 != NVME_CSI_NVM)
-			return NVMET_ERR(GENERIC, INVALID_FIELD);
+	case NVME_IDENTIFY_CNS_CSI_NS:
 		rc = find(c, nsid, &ns);
-		if (rc == 0)
-			nvmet_meta_identify_nvm(ns, (void *)c->page);
-		return rc;
+		return rc == 0 ? id_csi_ns(c, ns, csi) : rc;
+	case NVME_IDENTIFY_CNS_CSI_CTRL:
+		return id_csi_ctrl(c, csi);
+	case NVME_IDENTIFY_CNS_CSI_NS_ACTIVE_LIST:
+		return id_list(c, nsid, csi);
+	case NVME_IDENTIFY_CNS_COMMAND_SET_STRUCTURE: /* one combination: all */
+		if (c->zns)
+			c->page[0] = 1 << NVME_CSI_NVM | 1 << NVME_CSI_ZNS;
+		return c->zns ? 0 : NVMET_ERR(GENERIC, INVALID_FIELD);
 	case NVME_IDENTIFY_CNS_CTRL:
 		id_ctrl(c);
 		return 0;
 	case NVME_IDENTIFY_CNS_NS_ACTIVE_LIST:
 	case NVME_IDENTIFY_CNS_ALLOCATED_NS_LIST:
-		return id_list(c, nsid);
+		return id_list(c, nsid, -1);
 	case NVME_IDENTIFY_CNS_NS_DESC_LIST:
 		rc = find(c, nsid, &ns);
 		if (rc == 0)

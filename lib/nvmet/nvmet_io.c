@@ -230,6 +230,7 @@ static __rte_noinline void
 cmd_drop(struct plx_nvmet *c, struct nvmet_cmd *cmd)
 {
 	nvmet_meta_end(cmd);
+	nvmet_zns_end(cmd);
 	nvmet_cmd_free(c, cmd);
 }
 

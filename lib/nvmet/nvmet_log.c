@@ -47,9 +47,10 @@ log_smart(struct plx_nvmet *c)
 		const struct nvmet_ns *ns = &c->ns[i];
 
 		rd += ns->ops[PLX_OP_READ] + ns->ops[PLX_OP_COMPARE];
-		wr += ns->ops[PLX_OP_WRITE];
+		wr += ns->ops[PLX_OP_WRITE] + ns->ops[PLX_OP_ZONE_APPEND];
 		rd_bytes += (ns->blocks[PLX_OP_READ] + ns->blocks[PLX_OP_COMPARE]) << ns->shift;
-		wr_bytes += ns->blocks[PLX_OP_WRITE] << ns->shift;
+		wr_bytes += (ns->blocks[PLX_OP_WRITE] + ns->blocks[PLX_OP_ZONE_APPEND])
+			    << ns->shift;
 	}
 	log->critical_warning = nvmet_critical(c);
 	log->temperature[0] = NVMET_KELVIN & 0xff;
@@ -123,6 +124,13 @@ log_effects(struct plx_nvmet *c)
 		log->iocs[nvme_cmd_dsm] = changes;
 	if ((c->oncs & NVME_CTRL_ONCS_VERIFY) != 0)
 		log->iocs[nvme_cmd_verify] = supp;
+	if ((c->oncs & NVME_CTRL_ONCS_COPY) != 0)
+		log->iocs[nvme_cmd_copy] = changes;
+	if (!c->zns)
+		return sizeof(*log);
+	log->iocs[nvme_zns_cmd_mgmt_send] = changes;
+	log->iocs[nvme_zns_cmd_mgmt_recv] = supp;
+	log->iocs[nvme_zns_cmd_append] = changes;
 	return sizeof(*log);
 }
 

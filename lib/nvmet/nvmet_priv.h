@@ -11,6 +11,7 @@
  *   nvmet_event.c    async events and the error log
  *   nvmet_data.c     PRPs and SGLs to host pointers
  *   nvmet_meta.c     blocks with metadata, and protection information
+ *   nvmet_zns.c      zoned namespaces, and copy
  *   nvmet_io.c       the fast path
  *   nvmet_cmd.c      I/O commands that the fast path leaves: other opcodes, errors, steps
  */
@@ -102,6 +103,7 @@ struct nvmet_ns {
 	uint64_t changed; /* generation of the last change that the log page told of */
 	bool formatting, gone;
 	bool extended; /* to the host, metadata is mixed with data */
+	bool hidden;   /* zoned, and the host enabled the NVM command set alone */
 } __rte_cache_aligned;
 
 /* Commands that take more than one request. */
@@ -113,6 +115,10 @@ enum nvmet_step {
 	NVMET_STEP_QUIET, /* nobody waits for it: flush at shutdown */
 	NVMET_STEP_META,  /* has metadata to give back */
 	NVMET_STEP_ABORT, /* taken back from the device */
+	NVMET_STEP_APPEND,
+	NVMET_STEP_APPEND_FUA, /* a flush follows */
+	NVMET_STEP_APPENDED,   /* this is it */
+	NVMET_STEP_REPORT,
 };
 
 /*
@@ -124,8 +130,12 @@ struct nvmet_cmd {
 	struct plx_seg *segs; /* own, or more; DSM: its ranges */
 	struct plx_seg own[2];
 	uint16_t nsegs, cap;
-	uint16_t step_i;         /* DSM: the range after this one */
-	uint32_t format_left;    /* format: namespaces after this one */
+	uint16_t step_i; /* DSM: the range after this one */
+	union {
+		uint32_t format_left;        /* format: namespaces after this one */
+		uint64_t at;                 /* append: where it went */
+		struct nvmet_report *report; /* while req.op says so */
+	};
 	struct nvmet_meta *meta; /* in use while req.ext is set */
 } __rte_cache_aligned;
 static_assert(sizeof(struct nvmet_cmd) == 128, "a command is two cache lines");
@@ -214,6 +224,7 @@ struct plx_nvmet {
 	uint8_t mdts;
 	uint16_t oncs, oacs;
 	bool sgl, rdonly, vwc, meta_ext, elbas;
+	bool zns;    /* a namespace is zoned: command sets are offered */
 	bool lbafee; /* the host knows extended formats */
 	char serial[21], model[41], subnqn[72];
 	struct nvmet_cmd *cmds;
@@ -329,6 +340,28 @@ void nvmet_meta_fua(struct nvmet_cmd *cmd);
 bool nvmet_meta_back(struct plx_nvmet *c, const struct nvmet_ns *ns, struct nvmet_cmd *cmd);
 /* It goes no further, wherever it is; harmless without metadata. */
 void nvmet_meta_end(struct nvmet_cmd *cmd);
+
+/* ---- nvmet_zns.c ---- */
+/* @return 0; -ENOTSUP a zoned device that can't be served */
+int nvmet_zns_check(const struct nvmet_ns *ns);
+void nvmet_zns_identify_ns(const struct nvmet_ns *ns, struct nvme_zns_id_ns *id);
+void nvmet_zns_identify_ctrl(const struct plx_nvmet *c, struct nvme_zns_id_ctrl *id);
+void nvmet_copy_identify(const struct plx_nvmet *c, struct nvme_id_ns *id);
+/* Prepare a command. @return status */
+uint16_t nvmet_zns_send(
+	struct nvmet_cmd *cmd, const struct nvmet_sqe *e, const struct nvmet_ns *ns);
+uint16_t nvmet_zns_recv(struct plx_nvmet *c, struct nvmet_cmd *cmd, const struct nvmet_sqe *e,
+	const struct nvmet_ns *ns);
+uint16_t nvmet_copy(struct plx_nvmet *c, struct nvmet_cmd *cmd, const struct nvmet_sqe *e,
+	const struct nvmet_ns *ns);
+/* Make a prepared write an append. */
+void nvmet_zns_append(struct nvmet_cmd *cmd);
+/* The device's report is back. @return req asks for another */
+bool nvmet_zns_report_back(const struct nvmet_ns *ns, struct nvmet_cmd *cmd);
+/* It goes no further, wherever it is; harmless for other commands. */
+void nvmet_zns_end(struct nvmet_cmd *cmd);
+/* @return the status of an error that has to do with zones, or 0 */
+uint16_t nvmet_zns_status(const struct nvmet_ns *ns, const struct plx_blk_req *req);
 
 /* ---- nvmet_cmd.c ---- */
 /*

@@ -23,7 +23,7 @@ nvmet_cap(const struct plx_nvmet *c)
 	return (uint64_t)(c->max_depth - 1) << NVME_CAP_MQES_SHIFT |
 	       UINT64_C(1) << NVME_CAP_CQR_SHIFT | (uint64_t)TO_HALF_SECONDS << NVME_CAP_TO_SHIFT |
 	       (uint64_t)NVMET_DSTRD << NVME_CAP_DSTRD_SHIFT |
-	       (uint64_t)NVME_CAP_CSS_NVM << NVME_CAP_CSS_SHIFT;
+	       (uint64_t)(NVME_CAP_CSS_NVM | (c->zns ? NVME_CAP_CSS_CSI : 0)) << NVME_CAP_CSS_SHIFT;
 }
 
 void
@@ -52,7 +52,9 @@ admin_open(struct plx_nvmet *c)
 {
 	uint32_t nsq = (c->aqa & 0xfff) + 1, ncq = (c->aqa >> 16 & 0xfff) + 1;
 
-	if (NVME_CC_MPS(c->cc) != 0 || NVME_CC_CSS(c->cc) != NVME_CC_CSS_NVM ||
+	if (NVME_CC_MPS(c->cc) != 0 ||
+		(NVME_CC_CSS(c->cc) != NVME_CC_CSS_NVM &&
+			!(c->zns && NVME_CC_CSS(c->cc) == NVME_CC_CSS_CSI)) ||
 		NVME_CC_AMS(c->cc) != NVME_CC_AMS_RR)
 		return "CC asks for what CAP doesn't offer";
 	if (nsq < 2 || ncq < 2)
@@ -67,7 +69,7 @@ admin_open(struct plx_nvmet *c)
 static void
 enable(struct plx_nvmet *c)
 {
-	uint32_t *mapped = plx_vfu_bar_mem(c->vfu, 0);
+	uint32_t *mapped = plx_vfu_bar_mem(c->vfu, 0), i;
 	const char *why;
 
 	c->csts = 0;
@@ -77,6 +79,11 @@ enable(struct plx_nvmet *c)
 	if (why != NULL) {
 		nvmet_fatal(c, why);
 		return;
+	}
+	for (i = 0; i < c->nns; i++) {
+		c->ns[i].hidden =
+			c->ns[i].info.zone_nblk != 0 && NVME_CC_CSS(c->cc) != NVME_CC_CSS_CSI;
+		nvmet_ns_open(&c->ns[i]);
 	}
 	c->cq[0].ien = true;
 	c->csts |= NVMET_CSTS_RDY;

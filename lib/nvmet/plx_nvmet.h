@@ -19,8 +19,9 @@
  * own (CAP.DSTRD 3) in a page that can be mapped; SGLs of any alignment; shadow doorbells, with
  * event indexes that ask to be rung once a lap of the ring at most, as the controller polls them;
  * MSI-X; flush, write zeroes, dataset management, compare and verify as far as all devices have
- * them; metadata and protection information as a device has it; format, error and SMART logs, async
- *events. Namespaces on devices that lose their data get another NGUID at each start.
+ * them, and copy; metadata and protection information as a device has it; zoned devices as zoned
+ * namespaces, which a host sees that enables all I/O command sets; format, error and SMART logs,
+ * async events. Namespaces on devices that lose their data get another NGUID at each start.
  *
  * A host may write anything anywhere: bad commands get their status, bad doorbells an event, and
  * when it takes away memory that a queue lies in, CSTS.CFS says so until it resets the controller.
@@ -61,7 +62,8 @@ struct plx_nvmet_stats {
  * A control call: any thread, not from inside a callback.
  * @return 0, or with one line logged: errors of plx_blk_open(), plx_blk_start() and
  *         plx_vfu_create(); -EINVAL conf asks for too much; -ENOTSUP a device has blocks over
- *         32 KiB, or over 4 KiB of metadata; -ENOMEM
+ *         32 KiB, or over 4 KiB of metadata, or is zoned with metadata or without appends of
+ *         8 KiB; -ENOMEM
  */
 int plx_nvmet_create(const struct plx_nvmet_conf *conf, struct plx_nvmet **ctrl);
 /** Stop serving, finish what is in flight (up to 10 s), close the devices. The polling thread's

@@ -164,7 +164,7 @@ host_enable(struct host *h, uint16_t entries)
 	host_set(h, NVME_REG_AQA, (entries - 1u) | (entries - 1u) << 16);
 	host_set64(h, NVME_REG_ASQ, h->q[0].sq_iova);
 	host_set64(h, NVME_REG_ACQ, h->q[0].cq_iova);
-	host_set(h, NVME_REG_CC, 4 << 20 | 6 << 16 | 1);
+	host_set(h, NVME_REG_CC, 4 << 20 | 6 << 16 | (h->all_sets ? 6 << 4 : 0) | 1);
 	return host_wait_csts(h, 1, 1);
 }
 

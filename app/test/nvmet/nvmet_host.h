@@ -37,6 +37,7 @@ struct host {
 	uint8_t *mem;
 	uint64_t next;   /* of the page allocator */
 	bool by_message; /* ring by REGION_WRITE */
+	bool all_sets;   /* enable all I/O command sets */
 	uint32_t *shadow, *evidx;
 	struct host_ring q[HOST_QUEUES];
 	uint32_t result; /* dword 0 of the last completion */

@@ -90,7 +90,8 @@ test_identify_ns(void)
 	CHECK_EQ(raw[128 + 2], 9);
 	memcpy(nguid, id->nguid, 16);
 	CHECK_EQ(identify(3, 1), 0);
-	CHECK(raw[0] == 2 && raw[1] == 16 && memcmp(raw + 4, nguid, 16) == 0 && raw[20] == 0);
+	CHECK(raw[0] == 2 && raw[1] == 16 && memcmp(raw + 4, nguid, 16) == 0);
+	CHECK(raw[20] == 4 && raw[21] == 1 && raw[24] == 0 && raw[25] == 0);
 	CHECK_EQ(identify(0, 2), 0);
 	CHECK_EQ(id->nsze, (8 << 20) / 4096);
 	CHECK_EQ(raw[128 + 2], 12);

@@ -176,7 +176,8 @@ medium(struct soft *s, int *rc)
 {
 	const char *backend = plx_arg_str(s->dev, "backend"), *size = plx_arg_str(s->dev, "size");
 	const char *block = plx_arg_str(s->dev, "block"), *kind = plx_arg_str(s->dev, "medium");
-	static const char *const keys[] = {"meta", "pi", "guard", "pi_first", NULL};
+	static const char *const keys[] = {
+		"meta", "pi", "guard", "pi_first", "zone", "zcap", "max_open", "max_active", NULL};
 	char str[256];
 	int n;
 
@@ -344,7 +345,7 @@ soft_detach(struct plx_dev *dev)
 
 static const char *const soft_keys[] = {"size", "block", "medium", "backend", "queues",
 	"io_timeout", "admin_timeout", "dbbuf", "sgl", "quirks", "meta", "pi", "guard", "pi_first",
-	"meta_ext", NULL};
+	"meta_ext", "zone", "zcap", "max_open", "max_active", NULL};
 
 /* ---- the controller's own commands are the NVMe driver's ---- */
 
@@ -383,6 +384,7 @@ const struct plx_driver plx_soft_nvme_driver = {
 	.name = "soft-nvme",
 	.help = "soft-nvme:size=SIZE[,block=512][,medium=ram|null] or soft-nvme:backend=NAME, "
 		"[,meta=][,pi=][,guard=][,pi_first=][,meta_ext=0|1]"
+		"[,zone=][,zcap=][,max_open=][,max_active=]"
 		"[,queues=][,io_timeout=][,admin_timeout=][,dbbuf=][,sgl=][,quirks=][,name=NAME]",
 	.keys = soft_keys,
 	.attach = soft_attach,

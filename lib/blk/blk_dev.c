@@ -147,17 +147,35 @@ check_info(struct plx_blk_info *info)
 	return 0;
 }
 
+static int
+check_device(struct plx_blk *blk)
+{
+	if (check_info(&blk->info) == 0)
+		return 0;
+	PLX_LOG(ERR, "blk: %s: %llu blocks of %u bytes, %u queues of %u: not a device",
+		blk->info.name, (unsigned long long)blk->info.nblocks, blk->info.block_size,
+		blk->info.max_queues, blk->info.max_depth);
+	return -EINVAL;
+}
+
+int
+plx_blk_back(struct plx_blk *blk)
+{
+	int rc = check_device(blk);
+
+	blk->info.state = rc == 0 ? PLX_BLK_CLOSED : PLX_BLK_REMOVED;
+	blk->ev_tail = blk->ev_head;
+	blk->ev_lost = 0;
+	return rc;
+}
+
 int
 plx_blk_register(struct plx_blk *blk)
 {
 	struct plx_blk **at;
 
-	if (check_info(&blk->info) != 0) {
-		PLX_LOG(ERR, "blk: %s: %llu blocks of %u bytes, %u queues of %u: not a device",
-			blk->info.name, (unsigned long long)blk->info.nblocks, blk->info.block_size,
-			blk->info.max_queues, blk->info.max_depth);
+	if (check_device(blk) != 0)
 		return -EINVAL;
-	}
 	if (find(blk->info.name) != NULL) {
 		PLX_LOG(ERR, "blk: %s is there already; choose another name=", blk->info.name);
 		return -EEXIST;
@@ -233,6 +251,7 @@ open_locked(const char *name, unsigned int flags, struct plx_blk **out)
 		return -EROFS;
 	}
 	blk->open_flags = flags;
+	blk->open = true;
 	blk->info.state = PLX_BLK_OPEN;
 	*out = blk;
 	return 0;
@@ -254,6 +273,7 @@ blk_closed(struct plx_blk *blk)
 {
 	queues_release(blk);
 	blk->open_flags = 0;
+	blk->open = false;
 	blk->latency = false;
 	if (blk->info.state != PLX_BLK_REMOVED)
 		blk->info.state = PLX_BLK_CLOSED;

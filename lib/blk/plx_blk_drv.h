@@ -88,6 +88,7 @@ struct plx_blk {
 	struct plx_blk_event events[PLX_BLK_EVENTS];
 	uint32_t ev_head, ev_tail;
 	uint64_t ev_lost;
+	bool open;                 /* by somebody, whatever the state */
 	struct plx_blk_stats gone; /* counters of queues that were released */
 	bool latency;              /* is measured */
 };
@@ -285,6 +286,12 @@ void plx_blk_unregister(struct plx_blk *blk);
 /** The device is gone: queues refuse with -ENODEV, state and event say so. The driver finishes
  * what was in flight. Idempotent. */
 void plx_blk_removed(struct plx_blk *blk);
+/**
+ * A removed device that nobody has open (blk->open) is there again, and the driver filled info
+ * anew, name included: it may be opened as before.
+ * @return 0; -EINVAL info makes no sense (logged), it stays removed
+ */
+int plx_blk_back(struct plx_blk *blk);
 /**
  * The driver recovers a device by itself (reconnects, or resets the controller that it shares
  * with others): park every queue of a started device and make it RESETTING. Queues of a device

@@ -325,6 +325,47 @@ events(void)
 	all_end_with(-ENODEV, 3);
 }
 
+/* One that went comes back, as another one, but not before it was closed. */
+static void
+comes_back(void)
+{
+	struct plx_blk_info info;
+	double until;
+
+	begin();
+	attach("");
+	host_open(&h, "fk/n1");
+	io();
+	fake_lock(&f);
+	f.ns_there[0] = false;
+	fake_unlock(&f);
+	send_event(0x040002);
+	CHECK(host_event(&h, PLX_BLK_EVENT_REMOVED, 0, 3));
+	fake_lock(&f);
+	f.ns_there[0] = true;
+	f.ns[0].nsze = FAKE_BLOCKS / 4;
+	fake_unlock(&f);
+	send_event(0x040002);
+	for (until = host_now() + 1.2; host_now() < until; usleep(1000))
+		plx_ctrl_poll();
+	plx_blk_info_get(h.blk, &info);
+	CHECK_EQ(info.state, PLX_BLK_REMOVED);
+	CHECK_EQ(plx_blk_close(h.blk), 0);
+	plx_mem_free(h.mem);
+	for (until = host_now() + 3; info.state == PLX_BLK_REMOVED && host_now() < until;
+		usleep(1000)) {
+		plx_ctrl_poll();
+		plx_blk_info_get(h.blk, &info); /* it is good until it is detached */
+	}
+	host_open(&h, "fk/n1");
+	plx_blk_info_get(h.blk, &info);
+	CHECK_EQ(info.nblocks, FAKE_BLOCKS / 4);
+	CHECK_EQ(host_one(&h, PLX_OP_WRITE, FAKE_BLOCKS / 4 - 1, 1), 0);
+	CHECK_EQ(host_one(&h, PLX_OP_READ, FAKE_BLOCKS / 4, 1), -ERANGE);
+	CHECK_EQ(host_close(&h), 0);
+	end();
+}
+
 /* A controller that sends nothing but events. */
 static void
 event_storm(void)
@@ -351,6 +392,7 @@ main(int argc, char **argv)
 {
 	host_eal(argc, argv);
 	RUN(events);
+	RUN(comes_back);
 	RUN(honest);
 	RUN(unmapped_doorbells);
 	RUN(doorbell_buffers);

@@ -274,7 +274,9 @@ take_ns(struct nvme_ctrlr *c, uint32_t nsid)
 	struct nvme_ns *ns = find_ns(c, nsid);
 
 	nvme_quirks_ns(c, &c->id_ns);
-	if (ns != NULL)
+	if (ns != NULL && ns->blk.info.state == PLX_BLK_REMOVED)
+		nvme_ns_back(ns, &c->id_ns);
+	else if (ns != NULL)
 		nvme_ns_refresh(ns, &c->id_ns);
 	else
 		nvme_ns_add(c, nsid, &c->id_ns); /* one that can't be used is said and left out */

@@ -376,6 +376,17 @@ const struct plx_nvme_ops nvme_ctrlr_ops = {
 
 /* ---- coming and going ---- */
 
+static void
+describe(struct nvme_ns *ns, const struct nvme_id_ns *id, const struct nvme_format *fmt)
+{
+	ns->fmt = *fmt;
+	/* others may fail a command that has the bit (NVM Command Set 1.0, 4.1.5.1) */
+	ns->deac = (id->dlfeat & NVME_NS_DLFEAT_WRITE_ZEROES) != 0;
+	ns->blk.info = (struct plx_blk_info){.state = ns->blk.info.state};
+	fill_info(ns, id);
+	snprintf(ns->blk.info.name, sizeof(ns->blk.info.name), "%s/n%u", ns->c->name, ns->nsid);
+}
+
 /* @return 0, or why the namespace is left out */
 int
 nvme_ns_add(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id)
@@ -391,11 +402,7 @@ nvme_ns_add(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id)
 		return -ENOMEM;
 	ns->c = c;
 	ns->nsid = nsid;
-	ns->fmt = fmt;
-	/* others may fail a command that has the bit (NVM Command Set 1.0, 4.1.5.1) */
-	ns->deac = (id->dlfeat & NVME_NS_DLFEAT_WRITE_ZEROES) != 0;
-	fill_info(ns, id);
-	snprintf(ns->blk.info.name, sizeof(ns->blk.info.name), "%s/n%u", c->name, nsid);
+	describe(ns, id, &fmt);
 	ns->blk.ops = &ns_ops;
 	ns->blk.priv = ns;
 	ns->blk.dev = c->dev;
@@ -410,6 +417,23 @@ nvme_ns_add(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id)
 	return 0;
 }
 
+/* One that was taken off is there: as soon as it is closed, it is what it is now. */
+void
+nvme_ns_back(struct nvme_ns *ns, const struct nvme_id_ns *id)
+{
+	struct nvme_format fmt;
+
+	if (ns->blk.open) {
+		ns->c->rescan = true;
+		return;
+	}
+	if (check_ns(ns->c, ns->nsid, id, &fmt) != 0)
+		return;
+	describe(ns, id, &fmt);
+	if (plx_blk_back(&ns->blk) == 0)
+		PLX_LOG(NOTICE, "nvme: %s: namespace %u is there again", ns->c->name, ns->nsid);
+}
+
 /* A namespace that was there before: its size may have changed. */
 void
 nvme_ns_refresh(struct nvme_ns *ns, const struct nvme_id_ns *id)
@@ -417,18 +441,18 @@ nvme_ns_refresh(struct nvme_ns *ns, const struct nvme_id_ns *id)
 	uint64_t nblocks = rte_le_to_cpu_64(id->nsze);
 	struct nvme_format fmt;
 
-	if (ns->blk.info.state == PLX_BLK_REMOVED)
-		return;
 	if (memcmp(id->nguid, ns->blk.info.nguid, sizeof(id->nguid)) != 0) {
 		PLX_LOG(ERR, "nvme: %s: namespace %u is another one now: it is taken off",
 			ns->c->name, ns->nsid);
 		nvme_ns_gone(ns);
+		ns->c->rescan = true;
 	} else if (check_ns(ns->c, ns->nsid, id, &fmt) != 0 ||
 		   memcmp(&fmt, &ns->fmt, sizeof(fmt)) != 0 ||
 		   ns->c->zoned.zone_nblk != ns->blk.info.zone_nblk) {
 		PLX_LOG(ERR, "nvme: %s: namespace %u has another format now: it is taken off",
 			ns->c->name, ns->nsid);
 		nvme_ns_gone(ns);
+		ns->c->rescan = true;
 	} else if (nblocks != ns->blk.info.nblocks) {
 		plx_blk_resized(&ns->blk, nblocks);
 	}

@@ -492,6 +492,7 @@ int nvme_ns_add(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id
 void nvme_ns_free(struct nvme_ns *ns);
 void nvme_ns_refresh(struct nvme_ns *ns, const struct nvme_id_ns *id);
 void nvme_ns_gone(struct nvme_ns *ns);
+void nvme_ns_back(struct nvme_ns *ns, const struct nvme_id_ns *id);
 
 /* nvme_pass.c */
 int nvme_pass_prepare(struct nvme_ctrlr *c, const struct plx_nvme_cmd *cmd);

@@ -43,6 +43,8 @@ int plx_pi_make(const struct plx_blk_info *info, const struct plx_blk_req *req);
  * tag. Blocks whose application tag is 0xffff (type 3: and whose reference tag is all ones)
  * are not protected and pass: so are blocks that nobody wrote.
  *
+ * @param info   the device's
+ * @param req    a request that came back
  * @param flags  PLX_PI_GUARD, PLX_PI_APP, PLX_PI_REF
  * @param err    out, when -EBADMSG; may be NULL
  * @return 0; -EBADMSG; -EINVAL as above

@@ -60,6 +60,8 @@ int plx_pci_msix_enable(struct plx_pci *pci, bool on);
 int plx_pci_poll(struct plx_pci *pci);
 
 /** Walk the capabilities of one kind; the list was checked when probing.
+ * @param pci    probed
+ * @param id     PCI_CAP_ID_*
  * @param after  0, or the one found last
  * @return its offset in cfg, 0: no more */
 uint8_t plx_pci_cap_next(const struct plx_pci *pci, uint8_t id, uint8_t after);

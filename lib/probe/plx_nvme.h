@@ -75,7 +75,7 @@ struct plx_nvme_feature {
 	void *data; /**< NULL: none */
 	uint32_t data_len;
 };
-/** @param value  out: dword 0 of the completion; may be NULL */
+/** Get it, and set it. value: out, dword 0 of the completion; may be NULL */
 int plx_nvme_get_feature(
 	struct plx_dev *dev, const struct plx_nvme_feature *feature, uint32_t *value);
 int plx_nvme_set_feature(
@@ -84,9 +84,8 @@ int plx_nvme_set_feature(
 /** Format (5.14). cdw10: LBAF, MSET, PI, PIL, SES as the command has them. timeout_ms 0: ten
  * minutes. nsid 0xffffffff: all namespaces */
 int plx_nvme_format(struct plx_dev *dev, uint32_t nsid, uint32_t cdw10, uint32_t timeout_ms);
-/** Begin to sanitize (5.24); the sanitize log (0x81) tells how it gets on.
- * @param cdw10    action, and what goes with it
- * @param pattern  of an overwrite */
+/** Begin to sanitize (5.24); the sanitize log (0x81) tells how it gets on. cdw10: the action, and
+ * what goes with it; pattern: of an overwrite */
 int plx_nvme_sanitize(struct plx_dev *dev, uint32_t cdw10, uint32_t pattern);
 /** Begin a device self-test (5.9): stc 1 short, 2 extended, 0xf abort. Its log is 0x06. */
 int plx_nvme_self_test(struct plx_dev *dev, uint32_t nsid, uint8_t stc);

@@ -123,6 +123,7 @@ void plx_reactor_wait(struct plx_reactor *r);
  * Make it a component of rte_service: a service that takes a turn at each call, for the lcores
  * that the application maps it to, one at a time (not MT safe). The component's run state is set,
  * the application's is the application's. plx_reactor_destroy() takes it away.
+ * @param r   the reactor
  * @param id  out: the service
  * @return 0; -EBUSY it is one already, or runs; -ENOSPC too many services; -ENOMEM
  */
@@ -256,6 +257,7 @@ plx_timer_armed(const struct plx_timer *t)
 int plx_reactor_fd(const struct plx_reactor *r);
 /**
  * Get ready to sleep; takes a turn.
+ * @param r   the reactor
  * @param us  out: how long at most, UINT64_MAX: for ever
  * @return 0 armed; -EBUSY there was something to do, or a poller can't sleep: it is not armed;
  *         -ENOTSUP it never sleeps

@@ -116,6 +116,7 @@ struct plx_vhost_user_conf {
  * the protocol. plx_virtio_poll() ends with 0, or an error that was logged with its way out.
  * @param path  UNIX socket that the back end listens on
  * @param conf  options, NULL for the defaults
+ * @param dev   out
  * @return 0; logged: -ENAMETOOLONG; -ENOENT; -EACCES; -ENOTSOCK; -EPROTOTYPE; -ECONNREFUSED;
  *         -ENOMEM. Of plx_virtio_poll(): these, -ETIMEDOUT, -ENODEV the back end left, -EPROTO it
  *         doesn't speak vhost-user, -EPROTONOSUPPORT it offers no VERSION_1
@@ -147,6 +148,7 @@ int plx_virtio_poll(struct plx_virtio_dev *dev);
 
 /**
  * Agree on features: ACKNOWLEDGE, DRIVER, FEATURES_OK (Virtio 1.2, 3.1.1). VERSION_1 is added.
+ * @param dev       the device
  * @param features  of dev->offered
  * @return 0: dev->features is set; -EPROTONOSUPPORT the device refuses them (logged); -EINVAL
  */

@@ -253,6 +253,7 @@ plx_virtq_end(struct plx_virtq *vq, bool packed, const struct plx_virtq_burst *b
 
 /**
  * Add one chain that lies in a table of its own. There is room for 1.
+ * @param vq        the queue
  * @param table     its I/O address; entries are laid out as the ring's are
  * @param n         descriptors in it
  * @param writable  bytes that the device may write
@@ -455,8 +456,11 @@ plx_virtq_pop_packed(struct plx_virtq *vq, void **cookies, uint16_t *ids, uint16
 
 /**
  * Take back up to n chains.
+ * @param vq       the queue
+ * @param packed   its layout
  * @param cookies  out
  * @param ids      out: their ids, free from now on
+ * @param n        room in both
  * @return how many; 0 there are none, or the queue is broken
  */
 static __rte_always_inline uint16_t

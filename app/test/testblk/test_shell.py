@@ -127,14 +127,15 @@ class Terminal:
     def expect(self, pattern, seconds=30):
         until = time.time() + seconds
         while time.time() < until:
-            m = re.search(pattern, self.seen)
+            # of all that came: a control sequence may come in two pieces
+            clean = re.sub(r'\x1b\[[0-9;]*[A-Za-z]', '', self.seen)
+            m = re.search(pattern, clean)
             if m:
-                self.seen = self.seen[m.end():]
+                self.seen = clean[m.end():]
                 return
             if select.select([self.fd], [], [], 0.1)[0]:
                 try:
-                    text = os.read(self.fd, 65536).decode(errors='replace')
-                    self.seen += re.sub(r'\x1b\[[0-9;]*[A-Za-z]', '', text)
+                    self.seen += os.read(self.fd, 65536).decode(errors='replace')
                 except OSError:
                     break
         check(False, f'terminal: no {pattern!r} in {self.seen!r}')

@@ -13,16 +13,6 @@
 #include "plx_mem.h"
 #include "shell.h"
 
-static const char *const states[] = {
-	[PLX_BLK_CLOSED] = "closed",
-	[PLX_BLK_OPEN] = "open",
-	[PLX_BLK_CONFIGURED] = "configured",
-	[PLX_BLK_STARTED] = "started",
-	[PLX_BLK_RESETTING] = "resetting",
-	[PLX_BLK_STOPPED] = "stopped",
-	[PLX_BLK_REMOVED] = "removed",
-};
-
 /* The class's handle of an attached device, open or not; NULL after one line. */
 static struct plx_blk *
 find(const char *name, struct plx_blk_info *info)
@@ -61,7 +51,7 @@ show_devs(struct tb_shell *sh, const struct shell_args *a)
 		blk = d->detached ? NULL : find(d->info.name, &i);
 		if (blk != NULL)
 			printf("%-20s %-10s %12.1f %6u %-10s %s\n", i.name, i.driver, mib(&i),
-				i.block_size, states[i.state], d->str);
+				i.block_size, plx_blk_state_name(i.state), d->str);
 	}
 	return TB_OK;
 }
@@ -88,7 +78,7 @@ show_dev(struct tb_shell *sh, const struct shell_args *a)
 	(void)sh;
 	if (find(a->word[2], &i) == NULL)
 		return TB_USAGE;
-	printf("device           %s, %s, %s\n", i.name, i.driver, states[i.state]);
+	printf("device           %s, %s, %s\n", i.name, i.driver, plx_blk_state_name(i.state));
 	printf("model            %s, serial %s, firmware %s\n", i.model, i.serial, i.firmware);
 	printf("size             %" PRIu64 " blocks of %u bytes, %.1f MiB; physical %u\n",
 		i.nblocks, i.block_size, mib(&i), i.phys_block_size);

@@ -279,6 +279,22 @@ blk_closed(struct plx_blk *blk)
 		blk->info.state = PLX_BLK_CLOSED;
 }
 
+const char *
+plx_blk_state_name(enum plx_blk_state state)
+{
+	static const char *const names[] = {
+		[PLX_BLK_CLOSED] = "closed",
+		[PLX_BLK_OPEN] = "open",
+		[PLX_BLK_CONFIGURED] = "configured",
+		[PLX_BLK_STARTED] = "started",
+		[PLX_BLK_RESETTING] = "resetting",
+		[PLX_BLK_STOPPED] = "stopped",
+		[PLX_BLK_REMOVED] = "removed",
+	};
+
+	return (unsigned int)state < RTE_DIM(names) ? names[state] : "?";
+}
+
 int
 plx_blk_info_get(const struct plx_blk *blk, struct plx_blk_info *info)
 {

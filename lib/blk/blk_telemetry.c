@@ -32,16 +32,6 @@ static const char *const op_names[PLX_OP_MAX] = {
 	[PLX_OP_SECURE_ERASE] = "secure_erase",
 };
 
-static const char *const state_names[] = {
-	[PLX_BLK_CLOSED] = "closed",
-	[PLX_BLK_OPEN] = "open",
-	[PLX_BLK_CONFIGURED] = "configured",
-	[PLX_BLK_STARTED] = "started",
-	[PLX_BLK_RESETTING] = "resetting",
-	[PLX_BLK_STOPPED] = "stopped",
-	[PLX_BLK_REMOVED] = "removed",
-};
-
 /* What a command was asked: NAME[,WORD]. */
 struct args {
 	const char *word; /* NULL: none */
@@ -102,7 +92,7 @@ add_info(struct rte_tel_data *d, const struct plx_blk_info *i)
 {
 	rte_tel_data_add_dict_string(d, "name", i->name);
 	rte_tel_data_add_dict_string(d, "driver", i->driver);
-	rte_tel_data_add_dict_string(d, "state", state_names[i->state]);
+	rte_tel_data_add_dict_string(d, "state", plx_blk_state_name(i->state));
 	rte_tel_data_add_dict_string(d, "model", i->model);
 	rte_tel_data_add_dict_string(d, "serial", i->serial);
 	rte_tel_data_add_dict_string(d, "firmware", i->firmware);

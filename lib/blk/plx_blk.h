@@ -424,6 +424,9 @@ int plx_blk_close(struct plx_blk *blk);
  * @return the one after prev, or the first for NULL */
 struct plx_blk *plx_blk_next(const struct plx_blk *prev);
 
+/** @return a state in a word: "started"; "?" for none. Any thread */
+const char *plx_blk_state_name(enum plx_blk_state state);
+
 /** Fill info. @return 0 */
 int plx_blk_info_get(const struct plx_blk *blk, struct plx_blk_info *info);
 

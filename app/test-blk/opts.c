@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "opts.h"
+#include "verify_meta.h"
 
 void
 tb_say(const char *fmt, ...)
@@ -215,6 +216,22 @@ set_verify(struct tb_opts *o, const char *val)
 }
 
 static const char *
+set_meta(struct tb_opts *o, const char *val)
+{
+	(void)val;
+	o->meta = true;
+	return NULL;
+}
+
+static const char *
+set_pi(struct tb_opts *o, const char *val)
+{
+	o->meta = true;
+	o->pi = strcmp(val, "host") == 0 ? TB_PI_HOST : TB_PI_ACT;
+	return o->pi == TB_PI_HOST || strcmp(val, "act") == 0 ? NULL : "act or host";
+}
+
+static const char *
 set_json(struct tb_opts *o, const char *val)
 {
 	o->json = val;
@@ -276,6 +293,11 @@ static const struct tb_option options[] = {
 	{"queues", "N", set_queues, "queues of each device (one for each lcore)", ""},
 	{"lcores", "LIST", set_lcores, "run queues on these of EAL's lcores (all)", ""},
 	{"verify", "crc32c", set_verify, "tag written blocks, read all back and check them", ""},
+	{"meta", NULL, set_meta, "metadata moves with its blocks; with --verify a pattern", "no"},
+	{"pi", "MODE", set_pi,
+		"protection information: act: each I/O lets the device make and check it; host: "
+		"the tester makes and checks it, too",
+		""},
 	{"json", "FILE", set_json, "the report as JSON; - for the standard output", ""},
 	{"allow-write", NULL, set_allow_write, "permit writes to more than software devices", "no"},
 	{"seed", "N", set_seed, "of addresses and data (1)", "1"},

@@ -32,6 +32,8 @@ struct tb_opts {
 	bool lcores_given;
 	bool lcore[RTE_MAX_LCORE];
 	bool verify, allow_write;
+	bool meta;        /**< metadata moves, */
+	uint8_t pi;       /**< and enum tb_pi */
 	const char *json; /**< file, "-" for stdout, or NULL */
 	uint64_t seed;
 	bool interactive;             /**< a shell on the terminal */

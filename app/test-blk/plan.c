@@ -79,6 +79,15 @@ check_dev(const struct tb_opts *o, struct tb_task *t)
 			o->rw, i->name, i->driver, i->model);
 		return TB_USAGE;
 	}
+	if (o->meta && i->meta_size == 0) {
+		tb_say("--%s: blocks of %s have no metadata", o->pi ? "pi" : "meta", i->name);
+		return TB_USAGE;
+	}
+	if (o->pi != TB_PI_DRIVER && i->pi_type == 0) {
+		tb_say("--pi: metadata of %s has no protection information; --meta moves it",
+			i->name);
+		return TB_USAGE;
+	}
 	if (o->writes && i->zone_nblk != 0 && (o->random || o->qd > 1)) {
 		tb_say("--rw %s: %s is zoned: only --rw write with --qd 1 writes at a write "
 		       "pointer",
@@ -231,6 +240,9 @@ queue_memory(struct tb_queue *q, const struct tb_opts *o)
 			return TB_FAIL;
 		}
 	}
+	if (o->meta &&
+		tb_meta_alloc(&q->meta, &q->task->dev->info, o->pi, o->qd, q->nblk, socket) != 0)
+		return no_memory();
 	q->stride = (uint32_t)stride;
 	q->data = plx_mem_alloc(o->qd * stride, 4096, socket);
 	if (q->data == NULL)
@@ -324,6 +336,7 @@ free_queue(struct tb_queue *q)
 	free(q->pend);
 	free(q->burst);
 	free(q->gen);
+	tb_meta_free(&q->meta);
 	plx_mem_free(q->data);
 }
 

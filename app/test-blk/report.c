@@ -166,6 +166,11 @@ print_verify(const struct tb_job *job, FILE *out)
 		return;
 	fprintf(out, "verify: first mismatch: %s block %" PRIu64 ": %s\n",
 		tb_job_dev_name(job, m->want.dev), m->want.lba, tb_verdict_text(m->verdict));
+	if (m->verdict >= TB_BAD_META) {
+		fprintf(out, "\texpected %#" PRIx64 ", got %#" PRIx64 "\n", m->meta_want,
+			m->meta_got);
+		return;
+	}
 	print_tag(out, "expected", &m->want, m->want.gen == 0);
 	if (m->verdict == TB_NO_TAG)
 		fprintf(out, "\t%-8s %08" PRIx32 " where the tag's magic should be\n", "got",
@@ -204,7 +209,7 @@ tb_report_text(const struct tb_job *job, FILE *out)
 		print_driver(out, job->tasks[d].dev);
 		print_errors(out, &job->tasks[d]);
 	}
-	if (job->opts.verify)
+	if (job->opts.verify || s->bad.checked != 0)
 		print_verify(job, out);
 	if (!tb_sum_balances(s))
 		fprintf(out, "lost: %" PRIu64 " I/Os were submitted, %" PRIu64 " came back\n",

@@ -154,6 +154,9 @@ add_options(json *root, const struct tb_opts *o)
 	add_u64(opts, "offset_bytes", o->offset);
 	add_u64(opts, "seed", o->seed);
 	add_bool(opts, "verify", o->verify);
+	add_bool(opts, "meta", o->meta);
+	if (o->pi != TB_PI_DRIVER)
+		add_str(opts, "pi", o->pi == TB_PI_HOST ? "host" : "act");
 }
 
 static void
@@ -185,6 +188,11 @@ add_verify(json *root, const struct tb_job *job)
 	add_str(first, "device", tb_job_dev_name(job, m->want.dev));
 	add_u64(first, "block", m->want.lba);
 	add_str(first, "verdict", tb_verdict_text(m->verdict));
+	if (m->verdict >= TB_BAD_META) {
+		add_u64(first, "pi_expected", m->meta_want);
+		add_u64(first, "pi_got", m->meta_got);
+		return;
+	}
 	add_tag(first, "expected", &m->want);
 	add_tag(first, "got", &m->got);
 	add_u64(first, "computed_crc32c", m->crc);
@@ -207,7 +215,7 @@ tb_report_json(const struct tb_job *job, FILE *out, int exit_code)
 		json_object_array_add(devs, dev_object(job, &job->tasks[d]));
 	json_object_object_add(root, "devices", devs);
 	add_sum(add_object(root, "total"), job, job->total);
-	if (job->opts.verify)
+	if (job->opts.verify || job->total->bad.checked != 0)
 		add_verify(root, job);
 	rc = fprintf(out, "%s\n",
 		json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |

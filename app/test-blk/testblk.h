@@ -20,6 +20,7 @@
 #include "hist.h"
 #include "opts.h"
 #include "verify.h"
+#include "verify_meta.h"
 #include "walk.h"
 
 /** Exit codes. */
@@ -101,6 +102,7 @@ struct tb_queue {
 	bool lost;               /**< draining came to no end */
 	bool verify;
 	struct tb_verify v;
+	struct tb_meta meta;
 	uint32_t *gen;     /**< by unit, see worker.c; NULL: nothing is written or verified */
 	uint64_t back_pos; /**< next unit to read back */
 

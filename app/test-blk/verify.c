@@ -51,10 +51,10 @@ tb_verify_spoil(const struct tb_verify *v, void *buf, uint32_t nblk)
 		memset((uint8_t *)buf + (size_t)i * v->block_size, 0, sizeof(struct tb_tag));
 }
 
-static void
-read_tag(const void *buf, struct tb_tag *tag)
+void
+tb_verify_tag(const void *block, struct tb_tag *tag)
 {
-	memcpy(tag, buf, sizeof(*tag));
+	memcpy(tag, block, sizeof(*tag));
 	tag->magic = rte_le_to_cpu_32(tag->magic);
 	tag->crc = rte_le_to_cpu_32(tag->crc);
 	tag->lba = rte_le_to_cpu_64(tag->lba);
@@ -69,7 +69,7 @@ tb_verify_block(
 {
 	struct tb_tag tag;
 
-	read_tag(buf, &tag);
+	tb_verify_tag(buf, &tag);
 	*crc = block_crc(buf, v->block_size);
 	if (tag.magic != TB_TAG_MAGIC)
 		return TB_NO_TAG;
@@ -96,7 +96,7 @@ wanted(const struct tb_verify *v, uint64_t lba, uint32_t gen)
 
 	if (block != NULL) {
 		fill_block(v, block, lba, gen);
-		read_tag(block, &tag);
+		tb_verify_tag(block, &tag);
 		free(block);
 	}
 	return tag;
@@ -120,7 +120,7 @@ tb_verify_check(const struct tb_verify *v, const void *buf, uint64_t lba, uint32
 		m->verdict = verdict;
 		m->crc = crc;
 		m->want = wanted(v, lba, gen);
-		read_tag(block, &m->got);
+		tb_verify_tag(block, &m->got);
 	}
 	m->checked += nblk;
 	return bad;
@@ -157,6 +157,14 @@ tb_verdict_text(enum tb_verdict v)
 		return "stale: an earlier generation, a write was lost";
 	case TB_UNEXPECTED:
 		return "a generation that was not written";
+	case TB_BAD_META:
+		return "metadata: not what was written with the block";
+	case TB_BAD_GUARD:
+		return "protection information: the guard does not match the data";
+	case TB_BAD_APP:
+		return "protection information: the application tag is wrong";
+	case TB_BAD_REF:
+		return "protection information: the reference tag is wrong";
 	}
 	return "?";
 }

@@ -33,6 +33,11 @@ enum tb_verdict {
 	TB_BAD_SEED,   /**< intact, but of another run */
 	TB_STALE,      /**< intact, but an earlier generation: a write was lost */
 	TB_UNEXPECTED, /**< intact, but a generation not written yet */
+	/* the data is good; verify_meta.c */
+	TB_BAD_META,  /**< metadata is not the block's */
+	TB_BAD_GUARD, /**< protection information: does not fit the data, */
+	TB_BAD_APP,   /**< or is not protected, or by another, */
+	TB_BAD_REF,   /**< or is another block's */
 };
 
 /** A device's verification. */
@@ -48,14 +53,18 @@ struct tb_mismatch {
 	uint64_t checked; /**< how many were looked at, good or wrong */
 	uint64_t tsc;     /**< when the first was found; the caller's */
 	enum tb_verdict verdict;
-	uint32_t crc;       /**< computed over what was read */
-	struct tb_tag want; /**< host order; gen 0: any, then crc is 0 */
-	struct tb_tag got;  /**< host order */
+	uint32_t crc;                 /**< computed over what was read */
+	struct tb_tag want;           /**< host order; gen 0: any, then crc is 0 */
+	struct tb_tag got;            /**< host order; of bad metadata, nothing */
+	uint64_t meta_want, meta_got; /**< of bad protection information, the field */
 };
 
 /** Fill nblk blocks at buf for addresses from lba. */
 void tb_verify_fill(
 	const struct tb_verify *v, void *buf, uint64_t lba, uint32_t nblk, uint32_t gen);
+
+/** Get the tag of a block, host order. */
+void tb_verify_tag(const void *block, struct tb_tag *tag);
 
 /** Make sure that none of the nblk blocks at buf passes for a block that was read. */
 void tb_verify_spoil(const struct tb_verify *v, void *buf, uint32_t nblk);

@@ -174,32 +174,53 @@ gen_after(uint32_t gen)
 	return gen == 0 ? 1 : gen;
 }
 
+/* A read's data, then its metadata. known: the data is of this run or an earlier one. */
 static void
-check(struct tb_queue *q, const struct plx_blk_req *req, uint32_t gen, uint64_t now)
+check(struct tb_queue *q, const struct plx_blk_req *req, uint32_t gen, bool known, uint64_t now)
 {
 	struct tb_mismatch *bad = &q->sum->bad;
 	uint64_t before = bad->blocks;
+	uint32_t wrong = 0;
 
-	if (tb_verify_check(&q->v, req->buf, req->lba, req->nblk, gen, bad) != 0 && before == 0)
+	if (known)
+		wrong = tb_verify_check(&q->v, req->buf, req->lba, req->nblk, gen, bad);
+	if (wrong == 0 && req->ext != NULL)
+		wrong = tb_meta_check(&q->meta, req, known ? &q->v : NULL, bad);
+	if (!q->verify && q->meta.pi_seen)
+		bad->checked += req->nblk;
+	if (wrong != 0 && before == 0)
 		bad->tsc = now;
+}
+
+/* Are the blocks of an I/O ours, whatever came before? */
+static bool
+known(const struct tb_queue *q, const struct plx_blk_req *req)
+{
+	uint32_t gen;
+
+	if (q->gen == NULL) /* written by an earlier run, if verified */
+		return q->verify;
+	gen = q->gen[unit_of(q, req)];
+	return (gen & GEN_MASK) != 0 && !(gen & GEN_UNKNOWN);
 }
 
 /* What a finished I/O means for the data that is known to be on the device. */
 static void
 verify_back(struct tb_queue *q, const struct plx_blk_req *req, uint64_t now)
 {
+	bool read = req->op == PLX_OP_READ && req->status == 0;
 	uint32_t *gen;
 
-	if (q->gen == NULL) { /* written by an earlier run: any generation */
-		if (req->status == 0)
-			check(q, req, 0, now);
+	if (q->gen == NULL) { /* any generation */
+		if (read)
+			check(q, req, 0, known(q, req), now);
 		return;
 	}
 	gen = &q->gen[unit_of(q, req)];
 	if (req->op == PLX_OP_WRITE)
 		*gen = GEN_BUSY | gen_after(*gen & GEN_MASK) | (req->status == 0 ? 0 : GEN_UNKNOWN);
-	else if (req->status == 0 && (*gen & GEN_MASK) != 0 && !(*gen & GEN_UNKNOWN))
-		check(q, req, *gen & GEN_MASK, now);
+	else if (read)
+		check(q, req, *gen & GEN_MASK, known(q, req), now);
 	/* a write that may still be under way keeps its unit for ever */
 	if (!(req->flags & PLX_IO_MAYBE_DMA))
 		*gen &= ~GEN_BUSY;
@@ -265,6 +286,9 @@ prepare(struct tb_queue *q, struct plx_blk_req *req)
 				gen_after(q->gen[unit] & GEN_MASK));
 		q->gen[unit] |= GEN_BUSY;
 	}
+	if (q->meta.ext != NULL)
+		tb_meta_lend(&q->meta, req, (uint16_t)(req - q->reqs),
+			req->op == PLX_OP_READ ? known(q, req) : q->verify);
 	return true;
 }
 
@@ -297,7 +321,7 @@ reap(struct tb_queue *q)
 	for (uint16_t i = 0; i < n; i++) {
 		struct plx_blk_req *req = q->burst[i];
 
-		if (q->verify)
+		if (q->verify || q->meta.ext != NULL)
 			verify_back(q, req, now);
 		if (req->status == 0)
 			tb_hist_add(&s->lat[q->phase == TB_READBACK ? TB_BACK : req->op],
@@ -414,7 +438,8 @@ tb_queue_init(struct tb_queue *q)
 		q->idle[q->nidle++] = &q->reqs[q->qd - 1 - i];
 	}
 	q->phase = TB_RUN;
-	q->turn = q->verify ? slow_turn : turns[q->walk.kind][q->mixed ? 2 : q->op];
+	q->turn = q->verify || q->meta.ext != NULL ? slow_turn
+						   : turns[q->walk.kind][q->mixed ? 2 : q->op];
 }
 
 void

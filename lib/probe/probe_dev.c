@@ -202,11 +202,23 @@ close_blks(struct plx_dev *dev)
 	return 0;
 }
 
+/* Until its block devices are closed it lives on: what their operations wait for is its driver's to
+ * see through. */
+static int
+close_step(struct plx_dev *dev)
+{
+	int rc = close_blks(dev);
+
+	if (rc == -EINPROGRESS && dev->drv->poll != NULL)
+		driver_call(dev, dev->drv->poll);
+	return rc;
+}
+
 static int
 detach_step(struct plx_dev *dev)
 {
 	PLX_PT_BEGIN(&dev->pt);
-	PLX_PT_CALL(&dev->pt, dev->rc, close_blks(dev), close_blks(dev));
+	PLX_PT_CALL(&dev->pt, dev->rc, close_step(dev), close_step(dev));
 	PLX_PT_CALL(&dev->pt, dev->rc, driver_call(dev, dev->drv->detach),
 		driver_call(dev, dev->drv->poll));
 	if (dev->rc != 0)

@@ -249,150 +249,10 @@ failing_create(void)
 	}
 }
 
-/* ---- namespaces that come and go ---- */
-
-static void
-send_event(uint32_t dw0)
-{
-	unsigned int i;
-	bool sent = false;
-
-	for (i = 0; i < 5000 && !sent; i++) {
-		fake_lock(&f);
-		sent = fake_event(&f, dw0);
-		fake_unlock(&f);
-		usleep(1000);
-	}
-	CHECK(sent);
-}
-
-/* More than there are requests; and two at a time: both logs are read, else no more would come. */
-static void
-health(void)
-{
-	double until = host_now() + 5;
-	unsigned int i, n;
-
-	for (i = 0; i < 10; i++) {
-		send_event(0x020000 | i << 8 | 1);
-		CHECK(host_event(&h, PLX_BLK_EVENT_HEALTH, i, 3));
-	}
-	for (n = seen(&f.nr_events_read); seen(&f.nr_events_read) == n && host_now() < until;
-		usleep(100))
-		plx_ctrl_poll();
-	n = seen(&f.nr_events_read);
-	send_event(0x020101);
-	send_event(0x810006);
-	while (seen(&f.nr_events_read) < n + 2 && host_now() < until) {
-		plx_ctrl_poll();
-		usleep(100);
-	}
-	CHECK(seen(&f.nr_events_read) >= n + 2);
-}
-
-static void
-events(void)
-{
-	struct plx_blk *second;
-	double until;
-
-	begin();
-	attach("");
-	host_open(&h, "fk/n1");
-	health();
-	fake_lock(&f);
-	f.ns[0].nsze = FAKE_BLOCKS / 2;
-	fake_unlock(&f);
-	send_event(0x040002);
-	CHECK(host_event(&h, PLX_BLK_EVENT_RESIZED, FAKE_BLOCKS / 2, 3));
-	CHECK_EQ(host_one(&h, PLX_OP_READ, FAKE_BLOCKS / 2, 1), -ERANGE);
-
-	fake_lock(&f);
-	f.ns_there[1] = true;
-	fake_unlock(&f);
-	send_event(0x040002);
-	CHECK(host_event(&h, PLX_BLK_EVENT_NS_CHANGED, 0, 3));
-	for (until = host_now() + 3; plx_blk_next(h.blk) == NULL && host_now() < until;)
-		plx_ctrl_poll();
-	CHECK_EQ(plx_blk_open("fk/n2", 0, &second), 0);
-	CHECK_EQ(plx_blk_close(second), 0);
-
-	keep_busy();
-	fake_lock(&f);
-	f.ns_there[0] = false;
-	fake_unlock(&f);
-	send_event(0x040002);
-	all_end_with(-ENODEV, 3);
-}
-
-/* One that went comes back, as another one, but not before it was closed. */
-static void
-comes_back(void)
-{
-	struct plx_blk_info info;
-	double until;
-
-	begin();
-	attach("");
-	host_open(&h, "fk/n1");
-	io();
-	fake_lock(&f);
-	f.ns_there[0] = false;
-	fake_unlock(&f);
-	send_event(0x040002);
-	CHECK(host_event(&h, PLX_BLK_EVENT_REMOVED, 0, 3));
-	fake_lock(&f);
-	f.ns_there[0] = true;
-	f.ns[0].nsze = FAKE_BLOCKS / 4;
-	fake_unlock(&f);
-	send_event(0x040002);
-	for (until = host_now() + 1.2; host_now() < until; usleep(1000))
-		plx_ctrl_poll();
-	plx_blk_info_get(h.blk, &info);
-	CHECK_EQ(info.state, PLX_BLK_REMOVED);
-	CHECK_EQ(plx_blk_close(h.blk), 0);
-	plx_mem_free(h.mem);
-	for (until = host_now() + 3; info.state == PLX_BLK_REMOVED && host_now() < until;
-		usleep(1000)) {
-		plx_ctrl_poll();
-		plx_blk_info_get(h.blk, &info); /* it is good until it is detached */
-	}
-	host_open(&h, "fk/n1");
-	plx_blk_info_get(h.blk, &info);
-	CHECK_EQ(info.nblocks, FAKE_BLOCKS / 4);
-	CHECK_EQ(host_one(&h, PLX_OP_WRITE, FAKE_BLOCKS / 4 - 1, 1), 0);
-	CHECK_EQ(host_one(&h, PLX_OP_READ, FAKE_BLOCKS / 4, 1), -ERANGE);
-	CHECK_EQ(host_close(&h), 0);
-	end();
-}
-
-/* A controller that sends nothing but events. */
-static void
-event_storm(void)
-{
-	unsigned int i, n = 0;
-
-	begin();
-	attach("");
-	host_open(&h, "fk");
-	for (i = 0; i < 3000; i++) {
-		fake_lock(&f);
-		n += fake_event(&f, (uint32_t)rand());
-		fake_unlock(&f);
-		plx_ctrl_poll();
-	}
-	CHECK(n > 10, "%u", n);
-	io();
-	CHECK_EQ(host_close(&h), 0);
-	end();
-}
-
 int
 main(int argc, char **argv)
 {
 	host_eal(argc, argv);
-	RUN(events);
-	RUN(comes_back);
 	RUN(honest);
 	RUN(unmapped_doorbells);
 	RUN(doorbell_buffers);
@@ -404,7 +264,6 @@ main(int argc, char **argv)
 	RUN(wrong_completions);
 	RUN(statuses);
 	RUN(failing_create);
-	RUN(event_storm);
 	plx_eal_cleanup();
 	return TEST_RESULT();
 }

@@ -128,6 +128,8 @@ nvme_admin_wait(struct nvme_ctrlr *c)
 	nvme_admin_poll(c);
 	if (!cmd->busy)
 		return 0;
+	if (lost == 0 && c->state == NVME_DEAD)
+		lost = -ENODEV;
 	/* a reset that waits for this one ends it */
 	if (lost == 0 && !plx_deadline_past(cmd->until) &&
 		!(c->state == NVME_RUNNING && c->reset_wanted))

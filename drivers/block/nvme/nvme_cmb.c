@@ -85,7 +85,6 @@ int
 nvme_cmb_enable(struct nvme_ctrlr *c)
 {
 	PLX_PT_BEGIN(&c->sub);
-	c->cmb_lost = false;
 	if (c->cmb == NULL)
 		PLX_PT_RETURN(&c->sub, 0);
 	/* the half that enables it last: some act on each */
@@ -113,7 +112,7 @@ nvme_cmb_get(struct nvme_qpair *q)
 	uint64_t at = 0, begin;
 
 	q->in_cmb = false;
-	if (c->cmb == NULL || c->cmb_lost)
+	if (c->cmb == NULL)
 		return false;
 	for (o = c->queues; o != NULL;) {
 		begin = (uintptr_t)o->sq - (uintptr_t)c->cmb;

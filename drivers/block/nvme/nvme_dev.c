@@ -44,6 +44,7 @@ unlist_ns(struct nvme_ctrlr *c)
 		c->ns = ns->next;
 		nvme_ns_free(ns);
 	}
+	nvme_queue_orphans(c, true);
 }
 
 /* The transport is closed: nothing reaches our memory any more. */

@@ -117,6 +117,8 @@ nvme_intr_close(struct nvme_qpair *q)
 	} else if (q->dq.intr_fd >= 0) {
 		close(q->dq.intr_fd);
 	}
+	q->dq.intr_fd = -1;
+	q->intr = (struct nvme_intr){0}; /* the vector may be another queue's now */
 }
 
 void

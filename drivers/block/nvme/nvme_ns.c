@@ -458,7 +458,8 @@ nvme_ns_refresh(struct nvme_ns *ns, const struct nvme_id_ns *id)
 	}
 }
 
-/* It was detached from the controller: requests end, with the device's status or -ENODEV. */
+/* It was detached from the controller: requests end, with the device's status or -ENODEV, as soon
+ * as their queue is deleted. In the midst of a reset there is nothing to delete. */
 void
 nvme_ns_gone(struct nvme_ns *ns)
 {
@@ -470,11 +471,11 @@ nvme_ns_gone(struct nvme_ns *ns)
 	for (i = 0; i < ns->blk.info.nb_queues; i++) {
 		struct nvme_qpair *q = queue(ns, i);
 
-		if (q == NULL || !q->dq.taken)
+		if (q == NULL || !q->created)
 			continue;
 		q->drop = true;
-		nvme_queue_drain(q);
-		nvme_queue_cancel(q, -ENODEV, PLX_IO_MAYBE_DMA);
+		if (ns->c->state != NVME_RUNNING)
+			nvme_queue_dropped(q);
 	}
 }
 

@@ -141,7 +141,8 @@ struct nvme_qpair {
 	bool created;     /* the device knows its memory */
 	bool sq_created;  /* its submission queue too */
 	bool lost_memory; /* the device may still reach its memory */
-	bool drop;        /* at a reset: cancel what is in flight, don't create it again */
+	bool drop;        /* to be deleted, by a reset if need be: cancel what is in flight */
+	bool orphan;      /* freed by its namespace before the device let go of it */
 	struct nvme_intr intr;
 	struct nvme_ns *ns;
 	struct nvme_qpair *next; /* in its controller */
@@ -273,7 +274,7 @@ struct nvme_ctrlr {
 	uint32_t i;
 	struct nvme_ns *owner; /* whose operation has the admin queue */
 	struct nvme_ns self;   /* for the controller's own: its state machine, nothing else */
-	struct nvme_qpair *q;  /* being created by a reset */
+	struct nvme_qpair *q;  /* being created by a reset, or deleted by the watch */
 	int reset_rc;          /* of the last reset; -EINPROGRESS until it ended */
 	bool reset_wanted;
 	bool gentle;               /* by the application: commands in flight may end first */
@@ -316,10 +317,10 @@ struct nvme_ctrlr {
 	uint64_t shadow_iova;
 	uint16_t max_queues, max_entries;
 	uint16_t want_queues;
-	bool asked_queues;      /* by the user */
-	uint32_t quirks;        /* enum nvme_quirk */
-	bool use_cmb, cmb_lost; /* asked for; a queue in it was lost track of, until a reset */
-	uint8_t *cmb;           /* Controller Memory Buffer, NULL: none */
+	bool asked_queues; /* by the user */
+	uint32_t quirks;   /* enum nvme_quirk */
+	bool use_cmb;      /* asked for */
+	uint8_t *cmb;      /* Controller Memory Buffer, NULL: none */
 	uint64_t cmb_len;
 	uint32_t cmb_loc, cmb_sz; /* registers */
 	enum nvme_dbbuf use_dbbuf;
@@ -390,10 +391,13 @@ void nvme_copy_build(struct nvme_qpair *q, const struct nvme_tracker *t, struct 
 int nvme_queue_alloc(
 	struct nvme_ns *ns, uint16_t qid, const struct plx_blkq_conf *conf, struct plx_drvq **dq);
 void nvme_queue_free(struct nvme_qpair *q);
+void nvme_queue_orphans(struct nvme_ctrlr *c, bool all);
+int nvme_queue_drops(struct nvme_ctrlr *c);
 int nvme_queue_create(struct nvme_qpair *q);
 int nvme_queue_delete(struct nvme_qpair *q);
 uint32_t nvme_queue_drain(struct nvme_qpair *q);
 void nvme_queue_cancel(struct nvme_qpair *q, int status, uint8_t flags);
+void nvme_queue_dropped(struct nvme_qpair *q);
 void nvme_queue_replay(struct nvme_qpair *q, uint32_t *sent, uint32_t *ended);
 int nvme_queue_qids(struct nvme_ctrlr *c);
 

@@ -226,31 +226,70 @@ fail:
 	return rc;
 }
 
-void
-nvme_queue_free(struct nvme_qpair *q)
+/* Nobody knows it any more, but the device perhaps. */
+static void
+put(struct nvme_qpair *q)
 {
-	struct nvme_qpair **at;
-
-	for (at = &q->c->queues; *at != NULL; at = &(*at)->next) {
-		if (*at == q) {
-			*at = q->next;
-			nvme_intr_close(q);
-			plx_drvq_fini(&q->dq);
-			break;
-		}
-	}
 	if (q->qid != 0 && !q->created) /* else it is in use until the controller's next reset */
 		qid_put(q->c, q->qid);
 	if (q->lost_memory || q->created)
 		nvme_quarantine(q->c, q->mem);
 	else
 		plx_mem_free(q->mem);
-	q->c->cmb_lost |= q->in_cmb && q->created;
 	nvme_meta_free(q, q->lost_memory || q->created);
 	free(q->trk);
 	free(q->free);
 	free(q->pool_of);
 	free(q);
+}
+
+/* @return where the list points at it; at NULL: it is not in it */
+static struct nvme_qpair **
+listed(struct nvme_qpair *q)
+{
+	struct nvme_qpair **at;
+
+	for (at = &q->c->queues; *at != NULL && *at != q; at = &(*at)->next)
+		;
+	return at;
+}
+
+/* One that the device still has stays, without a namespace, until it was deleted there. */
+void
+nvme_queue_free(struct nvme_qpair *q)
+{
+	struct nvme_qpair **at = listed(q);
+
+	if (*at == NULL) {
+		put(q);
+		return;
+	}
+	nvme_intr_close(q);
+	if (q->created) {
+		q->orphan = q->drop = true;
+		nvme_queue_cancel(q, -ENODEV, PLX_IO_MAYBE_DMA);
+	}
+	plx_drvq_fini(&q->dq);
+	if (q->orphan)
+		return;
+	*at = q->next;
+	put(q);
+}
+
+/* Free those that the device let go of, or all. */
+void
+nvme_queue_orphans(struct nvme_ctrlr *c, bool all)
+{
+	struct nvme_qpair **at = &c->queues, *q;
+
+	while ((q = *at) != NULL) {
+		if (!q->orphan || (q->created && !all)) {
+			at = &q->next;
+			continue;
+		}
+		*at = q->next;
+		put(q);
+	}
 }
 
 /* ---- on the device ---- */
@@ -393,6 +432,44 @@ nvme_queue_delete(struct nvme_qpair *q)
 	PLX_PT_END(&c->io);
 }
 
+/* @return its owner can't be in it */
+static bool
+taken(struct nvme_qpair *q)
+{
+	if (q->dq.taken)
+		return true;
+	if (plx_drvq_takeover(&q->dq, -ENODEV) != 0)
+		return false;
+	plx_drvq_split_cancel(&q->dq, -ENODEV);
+	return true;
+}
+
+static struct nvme_qpair *
+next_drop(const struct nvme_ctrlr *c)
+{
+	struct nvme_qpair *q;
+
+	for (q = c->queues; q != NULL; q = q->next)
+		if (q->drop && q->created && taken(q))
+			return q;
+	return NULL;
+}
+
+/* Delete the queues of namespaces that went: what they had in flight ends only then, when the
+ * device can't reach its memory any more. A state machine too. */
+int
+nvme_queue_drops(struct nvme_ctrlr *c)
+{
+	PLX_PT_BEGIN(&c->up);
+	while ((c->q = next_drop(c)) != NULL) {
+		PLX_PT_CALL(&c->up, c->up_rc, nvme_queue_delete(c->q), nvme_queue_delete(c->q));
+		NVME_OR_RETURN(&c->up, c->up_rc);
+		nvme_queue_dropped(c->q);
+	}
+	nvme_queue_orphans(c, false);
+	PLX_PT_END(&c->up);
+}
+
 /* ---- what is in flight on a queue that was taken over ---- */
 
 /* Reap what the device finished, onto the done list. @return commands still in flight */
@@ -433,6 +510,17 @@ nvme_queue_cancel(struct nvme_qpair *q, int status, uint8_t flags)
 	if (flags & PLX_IO_MAYBE_DMA)
 		q->lost_memory = true;
 	trackers_reset(q);
+}
+
+/* The device has let go of a queue that was to go. */
+void
+nvme_queue_dropped(struct nvme_qpair *q)
+{
+	bool gone = q->ns->blk.info.state == PLX_BLK_REMOVED;
+
+	nvme_queue_drain(q);
+	q->created = q->sq_created = q->drop = q->lost_memory = false;
+	nvme_queue_cancel(q, gone ? -ENODEV : -ECANCELED, 0);
 }
 
 /* Send a command again. It takes the tracker that is next, which remembers how often. */

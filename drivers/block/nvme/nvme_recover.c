@@ -157,11 +157,10 @@ take_stock(struct nvme_ctrlr *c)
 		if (!q->created)
 			continue;
 		nvme_queue_drain(q);
-		if (q->drop) {
-			q->created = q->sq_created = q->drop = false;
-			nvme_queue_cancel(q, -ECANCELED, 0);
-		}
+		if (q->drop)
+			nvme_queue_dropped(q);
 	}
+	nvme_queue_orphans(c, false);
 }
 
 static void
@@ -329,6 +328,10 @@ chores_step(struct nvme_ctrlr *c)
 	if (c->rescan && !c->reset_wanted) {
 		c->rescan = false;
 		PLX_PT_CALL(&c->pt, c->rc, nvme_ctrlr_scan(c), nvme_ctrlr_scan(c));
+		NVME_OR_RETURN(&c->pt, c->rc);
+	}
+	if (!c->reset_wanted) {
+		PLX_PT_CALL(&c->pt, c->rc, nvme_queue_drops(c), nvme_queue_drops(c));
 		NVME_OR_RETURN(&c->pt, c->rc);
 	}
 	PLX_PT_END(&c->pt);

@@ -47,20 +47,19 @@ shell_opts(const struct tb_shell *sh, struct tb_opts *o)
 	tb_opts_init(o);
 	for (unsigned int i = 0; i < n; i++)
 		if (sh->value[i] != NULL)
-			table[i].set(o, sh->value[i]); /* it was right when it was set */
+			tb_option_set(
+				&table[i], o, sh->value[i]); /* it was right when it was set */
 	return TB_OK;
 }
 
-/* @return NULL, or what would have been right; of those that take none "yes" is, and "no" unset */
+/* @return NULL, or what would have been right */
 static const char *
 try_setting(const struct tb_option *opt, const char *val)
 {
 	struct tb_opts o;
 
 	tb_opts_init(&o);
-	if (opt->arg == NULL)
-		return strcmp(val, "yes") == 0 ? NULL : "yes; 'unset' is its opposite";
-	return opt->set(&o, val);
+	return tb_option_set(opt, &o, val);
 }
 
 static int

@@ -3,16 +3,18 @@
 #define TB_OPTS_H
 /**
  * @file
- * The command line.
+ * Options: one table (opt_table.c) for the command line, the shell's settings, its completion and
+ * the guide. opt_parse.c reads values, opts.c command lines.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <rte_config.h>
 
 #define TB_DEVS_MAX 64
 #define TB_CMDS_MAX 64
-#define TB_OPTIONS_MAX 32
+#define TB_OPTIONS_MAX 96
 
 /** What the program was asked to do. */
 struct tb_opts {
@@ -53,23 +55,69 @@ enum tb_parsed {
  * options are complete then. */
 enum tb_parsed tb_opts_parse(struct tb_opts *o, int argc, char **argv);
 
-/** An option. */
+/** How a value is read, and what lies at tb_option.at. */
+enum tb_option_kind {
+	TB_OPT_FLAG,    /**< bool; no value, or 0, 1, no, yes */
+	TB_OPT_NUMBER,  /**< min to max; an unsigned integer of .width bytes */
+	TB_OPT_SIZE,    /**< bytes, with K, M, G, T; the same */
+	TB_OPT_SECONDS, /**< double, seconds; a plain number is seconds, */
+	TB_OPT_USEC,    /**< or microseconds */
+	TB_OPT_TEXT,    /**< const char * */
+	TB_OPT_FN,      /**< .set does it */
+	TB_OPT_ANSWER,  /**< prints something, and the program is done */
+};
+
+enum tb_option_group {
+	TB_GROUP_DEVICE,
+	TB_GROUP_LOAD,
+	TB_GROUP_BOUND,
+	TB_GROUP_CHECK,
+	TB_GROUP_REPORT,
+	TB_GROUP_PROGRAM,
+	TB_GROUPS
+};
+
+/** An option: --name on the command line, a setting of the shell. '-' and '_' are the same. */
 struct tb_option {
-	const char *name;
-	const char *arg; /**< NULL: takes none */
-	/** @return NULL, or what would have been right; val must outlive o */
+	const char *name;  /**< fio's where fio has it */
+	const char *alias; /**< another name, or NULL */
+	const char *arg;   /**< what stands for its value; NULL: takes none */
+	const char *def;   /**< its default as text, "" for none; NULL: no setting of a run */
+	const char *help;  /**< a line */
+	const char *doc;   /**< more, for the guide: reST; or NULL */
+	enum tb_option_group group;
+	enum tb_option_kind kind;
+	uint16_t width; /**< NUMBER, SIZE: sizeof the member */
+	size_t at;      /**< offset in struct tb_opts */
+	uint64_t min, max;
+	/** FN. @return NULL, or what would have been right; val must outlive o */
 	const char *(*set)(struct tb_opts *o, const char *val);
-	const char *help;
-	const char *def; /**< its default as text; NULL: none, or no setting of a run */
 };
 /** All of them. @return how many */
 unsigned int tb_opts_table(const struct tb_option **table);
-/** @return the option of that name, or NULL after one line */
+/** What a group is called. */
+const char *tb_opts_group(enum tb_option_group group);
+/** @return the option of that name or alias, len bytes long, or NULL */
+const struct tb_option *tb_opts_lookup(const char *name, size_t len);
+/** @return the setting of a run of that name, or NULL after one line */
 const struct tb_option *tb_opts_find(const char *name);
+/** Set it; val, which must outlive o, is NULL when a flag was given alone. @return NULL, or what
+ * would have been right: text that lasts until the next call */
+const char *tb_option_set(const struct tb_option *opt, struct tb_opts *o, const char *val);
+/** Print the options as reST definitions, for the guide. */
+void tb_opts_rst(void);
+
 /** What the command line begins with. */
 void tb_opts_init(struct tb_opts *o);
 /** Fill in what follows from the rest. @return NULL, or what contradicts it */
 const char *tb_opts_complete(struct tb_opts *o);
+
+/* opt_parse.c: values. @return whether text is one, and all of it was used */
+/** Digits with K, M, G or T (powers of 1024), also written as KiB, kB. */
+bool tb_parse_size(const char *text, uint64_t *out);
+bool tb_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out);
+/** A number with us, ms, s, m, h or d, or else of the unit given; > 0. In seconds. */
+bool tb_parse_time(const char *text, const char *unit, double *out);
 
 /** Print one line for the user: "plx-testblk: ..." on stderr. */
 void tb_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -63,7 +63,7 @@ check_dev(const struct tb_opts *o, struct tb_task *t)
 	const struct plx_blk_info *i = &t->dev->info;
 
 	if (o->qd > i->max_depth) {
-		tb_say("--qd %u: a queue of %s has at most %u", o->qd, i->name, i->max_depth);
+		tb_say("--iodepth %u: a queue of %s has at most %u", o->qd, i->name, i->max_depth);
 		return TB_USAGE;
 	}
 	if (o->queues > i->max_queues) {
@@ -89,7 +89,7 @@ check_dev(const struct tb_opts *o, struct tb_task *t)
 		return TB_USAGE;
 	}
 	if (o->writes && i->zone_nblk != 0 && (o->random || o->qd > 1)) {
-		tb_say("--rw %s: %s is zoned: only --rw write with --qd 1 writes at a write "
+		tb_say("--rw %s: %s is zoned: only --rw write with --iodepth 1 writes at a write "
 		       "pointer",
 			o->rw, i->name);
 		return TB_USAGE;

@@ -251,7 +251,7 @@ show_config(struct tb_shell *sh, const struct shell_args *a)
 	(void)a;
 	for (unsigned int i = 0; i < n; i++)
 		if (table[i].def != NULL)
-			printf("%-12s %-16s  %s\n", table[i].name,
+			printf("%-24s %-16s  %s\n", table[i].name,
 				sh->value[i] != NULL ? sh->value[i] : table[i].def, table[i].help);
 	return TB_OK;
 }

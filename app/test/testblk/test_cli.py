@@ -73,10 +73,10 @@ BAD = [
     ('--dev ram:size=1M --bs 1000', ['--bs', '1000', '512', 'ram0']),
     ('--dev ram:size=1M --qd 0', ['--qd', "'0'"]),
     ('--dev ram:size=1M --qd 70000', ['--qd', "'70000'"]),
-    ('--dev ram:size=1M --qd 60000', ['--qd', '60000', 'ram0']),
-    ('--dev ram:size=1M --qd 4 --batch 8', ['--batch', '--qd']),
+    ('--dev ram:size=1M --qd 60000', ['--iodepth', '60000', 'ram0']),
+    ('--dev ram:size=1M --qd 4 --batch 8', ['--iodepth_batch', '--iodepth']),
     ('--dev ram:size=1M,zone=256K --rw randwrite', ['randwrite', 'ram0', 'zoned']),
-    ('--dev ram:size=1M,zone=256K --rw write --qd 2', ['ram0', 'zoned', '--qd 1']),
+    ('--dev ram:size=1M,zone=256K --rw write --qd 2', ['ram0', 'zoned', '--iodepth 1']),
     ('--dev ram:size=1M --time 0', ['--time', "'0'"]),
     ('--dev ram:size=1M --time soon', ['--time', "'soon'"]),
     ('--dev ram:size=1M --time inf', ['--time', "'inf'"]),
@@ -121,8 +121,8 @@ def test_bad():
 def test_help():
     rc, out, _ = run('--help')
     check(rc == 0 and 'Examples' in out, 'help')
-    for opt in ('dev', 'rw', 'rwmix', 'bs', 'qd', 'batch', 'time', 'size', 'offset', 'queues',
-                'lcores', 'verify', 'json', 'allow-write', 'seed', 'version'):
+    for opt in ('dev', 'rw', 'rwmixread', 'bs', 'iodepth', 'iodepth_batch', 'time', 'size', 'offset', 'queues',
+                'lcores', 'verify', 'json', 'allow-write', 'randseed', 'version'):
         check(f'--{opt}' in out, f'help: {opt}')
     rc, out, _ = run('--version')
     check(rc == 0 and out.startswith('plx-testblk '), 'version')

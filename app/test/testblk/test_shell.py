@@ -36,9 +36,9 @@ CASES = [
      ['r0, ram, closed', '16384 blocks of 512', 'write-zeroes discard']),
     ('attach ram:size=8M,name=r0; show stats r0', 0, ['completed +0', 'senseless +0']),
     ('attach ram:size=8M,name=r0; detach r0; show devs', 0, ['no devices']),
-    ('show config', 0, ['rw +randread', 'qd +32', 'seed +1']),
+    ('show config', 0, ['rw +randread', 'iodepth +32', 'randseed +1']),
     ('set qd 7; set rw write; show config; unset qd; show config', 0,
-     ['rw +write', 'qd +7', 'rw +write', 'qd +32']),
+     ['rw +write', 'iodepth +7', 'rw +write', 'iodepth +32']),
     ('show lcores', 0, ['main']),
     ('show mem', 0, [r'0x[0-9a-f]+ .*MiB .*fixed']),
     ('dump memzones; dump mempools; dump heap', 0, ['heap of node 0: [1-9]']),
@@ -94,7 +94,7 @@ def test_sources():
             f.write('# a remark\n\n  set time 0.2  \nset json %s/out.json\nstart\nwait\nshow run\n' % d)
         rc, out, err = run('--dev', 'ram:size=8M', '--qd', '5', '--cmd', 'show config',
                            '--cmdline-file', f'{d}/cmds')
-        check(rc == 0 and re.search(r'qd +5\b', out) and 'nothing runs' in out, f'a file: {out} {err}')
+        check(rc == 0 and re.search(r'iodepth +5\b', out) and 'nothing runs' in out, f'a file: {out} {err}')
         with open(f'{d}/out.json') as f:
             report = json.load(f)
         check(report['options']['qd'] == 5 and report['options']['time_s'] == 0.2, 'json of a run')

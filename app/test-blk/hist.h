@@ -12,7 +12,7 @@
 #define TB_HIST_BUCKETS ((63 - TB_HIST_SUB + 2) << TB_HIST_SUB)
 
 struct tb_hist {
-	uint64_t sum, max;
+	uint64_t n, sum, max; /**< n: how many were recorded */
 	uint64_t count[TB_HIST_BUCKETS];
 };
 
@@ -31,13 +31,27 @@ static inline void
 tb_hist_add(struct tb_hist *h, uint64_t v)
 {
 	h->count[tb_hist_bucket(v)]++;
+	h->n++;
 	h->sum += v;
 	if (v > h->max)
 		h->max = v;
 }
 
 /** @return the number of values recorded */
-uint64_t tb_hist_total(const struct tb_hist *h);
+static inline uint64_t
+tb_hist_total(const struct tb_hist *h)
+{
+	return h->n;
+}
+
+/** @return the middle of what falls into a bucket, but no more than the largest value */
+double tb_hist_mid(const struct tb_hist *h, unsigned int bucket);
+/** @return the least value, to the width of its bucket; 0 when nothing was recorded */
+double tb_hist_min(const struct tb_hist *h);
+/** @return the standard deviation, from the middles of the buckets */
+double tb_hist_stddev(const struct tb_hist *h);
+/** @return how many of the values lie in buckets whose middle is less than the limit */
+uint64_t tb_hist_below(const struct tb_hist *h, double limit);
 /** Add src to dst. */
 void tb_hist_merge(struct tb_hist *dst, const struct tb_hist *src);
 /**

@@ -52,6 +52,7 @@ gather(struct tb_live *l)
 			add_task(l, &l->run->jobs[j].tasks[t]);
 	for (unsigned int b = 0; b < TB_HIST_BUCKETS; b++)
 		l->before.count[b] = l->now.count[b] - l->before.count[b];
+	l->before.n = l->now.n - l->before.n;
 }
 
 int

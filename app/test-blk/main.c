@@ -81,21 +81,6 @@ open_json(const char *path)
 	return f;
 }
 
-static int
-report(const struct tb_run *run, FILE *json, int rc)
-{
-	const struct tb_job *job = &run->jobs[0];
-	const char *path = job->opts.json;
-
-	if (tb_job_verdict(job) != TB_OK)
-		rc = TB_FAIL;
-	/* a standard output that carries JSON carries nothing else */
-	tb_report_text(job, path != NULL && json == stdout ? stderr : stdout);
-	if (path != NULL && tb_report_json(job, json, rc) != TB_OK)
-		rc = TB_FAIL;
-	return rc;
-}
-
 /* One run on the devices of the command line. */
 static int
 batch(struct tb_session *s, const struct tb_opts *opts, FILE *json)
@@ -111,9 +96,7 @@ batch(struct tb_session *s, const struct tb_opts *opts, FILE *json)
 		return rc;
 	run = s->run;
 	tb_run_drive(s, NULL, NULL);
-	rc = tb_run_end(run);
-	if (run->jobs[0].total != NULL)
-		rc = report(run, json, rc);
+	rc = tb_report(run, json, tb_run_end(run));
 	tb_run_free(run);
 	return rc;
 }

@@ -81,6 +81,14 @@ set_pi(struct tb_opts *o, const char *val)
 }
 
 static const char *
+set_log_avg(struct tb_opts *o, const char *val)
+{
+	if (tb_parse_time(val, "ms", &o->log_interval_s) && o->log_interval_s >= 0.001)
+		return NULL;
+	return "milliseconds, as 100; also 1s";
+}
+
+static const char *
 set_cmd(struct tb_opts *o, const char *val)
 {
 	if (o->ncmd == TB_CMDS_MAX)
@@ -165,6 +173,20 @@ static const struct tb_option options[] = {
 		HELP("the report as JSON; - for the standard output"),
 		DOC("With ``-`` it is all that goes to the standard output, the tables go to the "
 		    "standard error.")},
+	{OPT("log", NULL, "PREFIX", "", REPORT), TEXT(log),
+		HELP("IOPS, bandwidth and latency over time as fio's logs: PREFIX_iops.1.log, "
+		     "..."),
+		DOC("Also ``PREFIX_bw.1.log`` (KiB/s) and ``PREFIX_lat.1.log`` (ns), by the "
+		    "number of the job. The columns are fio's: milliseconds, value, direction (0 "
+		    "read, 1 write), and three that an average has no value for.")},
+	{OPT("log_avg_msec", "log-interval", "MS", "500", REPORT), FN(set_log_avg),
+		HELP("milliseconds between two values of these (500)"),
+		DOC("Also of the series in the JSON report, and of the least and largest rates "
+		    "there.")},
+	{OPT("hist", NULL, "PREFIX", "", REPORT), TEXT(hist),
+		HELP("latency distributions as HdrHistogram's: PREFIX_read.1.hgrm"),
+		DOC("Percentiles in microseconds, in the text form that HdrHistogram's plotters "
+		    "read.")},
 
 	/* ---- the program ---- */
 	{OPT("interactive", NULL, NULL, NULL, PROGRAM), FLAG(interactive),
@@ -212,6 +234,7 @@ tb_opts_init(struct tb_opts *o)
 		.rwmix = UINT32_MAX,
 		.bs = 4096,
 		.qd = 32,
+		.log_interval_s = 0.5,
 		.seed = 1};
 }
 

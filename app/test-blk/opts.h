@@ -34,9 +34,11 @@ struct tb_opts {
 	bool lcores_given;
 	bool lcore[RTE_MAX_LCORE];
 	bool verify, allow_write;
-	bool meta;        /**< metadata moves, */
-	uint8_t pi;       /**< and enum tb_pi */
-	const char *json; /**< file, "-" for stdout, or NULL */
+	bool meta;              /**< metadata moves, */
+	uint8_t pi;             /**< and enum tb_pi */
+	const char *json;       /**< file, "-" for stdout, or NULL */
+	const char *log, *hist; /**< begins of file names, or NULL */
+	double log_interval_s;
 	uint64_t seed;
 	bool interactive;             /**< a shell on the terminal */
 	const char *file;             /**< commands to run, "-" for stdin, or NULL */

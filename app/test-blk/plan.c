@@ -351,5 +351,6 @@ tb_job_free(struct tb_job *job)
 		free(t->queues);
 	}
 	free(job->tasks);
+	free(job->series.at);
 	free(job->total);
 }

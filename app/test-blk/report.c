@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The report as tables: a line a device and queue. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -214,4 +215,49 @@ tb_report_text(const struct tb_job *job, FILE *out)
 	if (!tb_sum_balances(s))
 		fprintf(out, "lost: %" PRIu64 " I/Os were submitted, %" PRIu64 " came back\n",
 			s->c.submitted, s->c.returned);
+}
+
+static int
+report_json(const struct tb_run *run, FILE *json, int rc)
+{
+	const char *path = run->jobs[0].opts.json;
+	FILE *own = NULL;
+	int said;
+
+	if (path == NULL)
+		return TB_OK;
+	if (json == NULL && strcmp(path, "-") == 0)
+		json = stdout;
+	if (json == NULL)
+		json = own = fopen(path, "w");
+	if (json == NULL) {
+		tb_say("json %s: %s", path, strerror(errno));
+		return TB_FAIL;
+	}
+	said = tb_report_json(run, json, rc);
+	if (own != NULL && fclose(own) != 0)
+		said = TB_FAIL;
+	return said;
+}
+
+int
+tb_report(const struct tb_run *run, FILE *json, int rc)
+{
+	/* a standard output that carries JSON carries nothing else */
+	bool taken = json == stdout && run->jobs[0].opts.json != NULL;
+	int verdict = rc;
+
+	for (uint32_t j = 0; j < run->njob; j++) {
+		const struct tb_job *job = &run->jobs[j];
+
+		if (job->total == NULL)
+			return RTE_MAX(rc, TB_FAIL);
+		verdict = RTE_MAX(verdict, tb_job_verdict(job));
+		tb_report_text(job, taken ? stderr : stdout);
+		if (job->opts.log != NULL)
+			verdict = RTE_MAX(verdict, tb_report_logs(job, j));
+		if (job->opts.hist != NULL)
+			verdict = RTE_MAX(verdict, tb_report_hists(job, j));
+	}
+	return RTE_MAX(verdict, report_json(run, json, verdict));
 }

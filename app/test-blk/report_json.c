@@ -1,49 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The report as JSON. Its keys are an interface: doc/ describes them, units are in the names. */
-#include <stdio.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
-#include <json-c/json.h>
-
-#include "testblk.h"
-
-typedef struct json_object json; /* short, for what follows */
-
-static void
-add_u64(json *o, const char *key, uint64_t v)
-{
-	json_object_object_add(o, key, json_object_new_uint64(v));
-}
-
-static void
-add_double(json *o, const char *key, double v)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%.6g", v);
-	json_object_object_add(o, key, json_object_new_double_s(v, text));
-}
-
-static void
-add_str(json *o, const char *key, const char *v)
-{
-	json_object_object_add(o, key, json_object_new_string(v));
-}
-
-static void
-add_bool(json *o, const char *key, bool v)
-{
-	json_object_object_add(o, key, json_object_new_boolean(v));
-}
-
-static json *
-add_object(json *o, const char *key)
-{
-	json *sub = json_object_new_object();
-
-	json_object_object_add(o, key, sub);
-	return sub;
-}
+#include "report_json.h"
 
 static void
 add_side(json *o, const char *key, const struct tb_side_figures *f)
@@ -60,6 +20,20 @@ add_side(json *o, const char *key, const struct tb_side_figures *f)
 	add_double(lat, "p99.9", f->p999);
 	add_double(lat, "p99.99", f->p9999);
 	add_double(lat, "max", f->max);
+}
+
+/* Calls by the I/Os that they moved: a power of two stands for what is above the one before. */
+static void
+add_calls(json *o, const char *key, const uint64_t *calls)
+{
+	json *sizes = add_object(o, key);
+	char name[8];
+
+	for (unsigned int i = 0; i < TB_LOG2S; i++)
+		if (calls[i] != 0) {
+			snprintf(name, sizeof(name), "%u", 1u << i);
+			add_u64(sizes, name, calls[i]);
+		}
 }
 
 /* The figures of a queue, a device, or all. */
@@ -94,6 +68,10 @@ add_sum(json *o, const struct tb_job *job, const struct tb_sum *s)
 	add_u64(o, "polls", s->c.polls);
 	add_u64(o, "empty_polls", s->c.empty_polls);
 	add_double(o, "empty_poll_share", f.empty_share);
+	add_double(o, "ios_per_submit", f.mean_submit);
+	add_double(o, "ios_per_poll", f.mean_poll);
+	add_calls(o, "submit_sizes", s->c.lent_calls);
+	add_calls(o, "poll_sizes", s->c.got_calls);
 }
 
 static json *
@@ -108,13 +86,14 @@ queue_object(const struct tb_job *job, const struct tb_queue *q)
 }
 
 static json *
-dev_object(const struct tb_job *job, const struct tb_task *t)
+dev_object(const struct tb_job *job, uint32_t index, const struct tb_task *t)
 {
 	const struct tb_dev *d = t->dev;
 	json *o = json_object_new_object(), *queues = json_object_new_array(), *drv;
 	struct tb_sum *all = tb_sum_task(t);
 
 	add_str(o, "name", d->info.name);
+	add_u64(o, "job", index);
 	add_str(o, "string", d->str);
 	add_str(o, "driver", d->info.driver);
 	add_str(o, "model", d->info.model);
@@ -124,6 +103,9 @@ dev_object(const struct tb_job *job, const struct tb_task *t)
 		add_sum(o, job, all);
 	free(all);
 	drv = add_object(o, "driver_counters");
+	add_double(drv, "doorbells_per_io",
+		d->stats.completed != 0 ? (double)d->stats.doorbells / (double)d->stats.completed
+					: 0);
 	add_u64(drv, "doorbells", d->stats.doorbells);
 	add_u64(drv, "split", d->stats.split);
 	add_u64(drv, "bounced", d->stats.bounced);
@@ -198,25 +180,107 @@ add_verify(json *root, const struct tb_job *job)
 	add_u64(first, "computed_crc32c", m->crc);
 }
 
-int
-tb_report_json(const struct tb_job *job, FILE *out, int exit_code)
+/* ---- over time ---- */
+
+#define SERIES_MAX 500 /* points: neighbours are joined until there are no more */
+
+static void
+add_point(json *of[2], const struct tb_point *p, unsigned int side, double took, double us)
 {
-	json *root = json_object_new_object(), *devs = json_object_new_array();
+	json_object_array_add(of[0], number(took > 0 ? (double)p->side[side].ios / took : 0));
+	json_object_array_add(of[1],
+		p->side[side].ios != 0
+			? number((double)p->side[side].cycles * us / (double)p->side[side].ios)
+			: NULL);
+}
+
+static void
+add_side_series(json *o, const char *key, const struct tb_job *job, unsigned int side)
+{
+	const struct tb_series *s = &job->series;
+	uint32_t join = (s->n + SERIES_MAX - 1) / SERIES_MAX;
+	json *sub = add_object(o, key);
+	json *of[] = {add_array(sub, "iops"), add_array(sub, "latency_us")};
+	double from = 0;
+
+	for (uint32_t i = 0; i < s->n; i += join) {
+		struct tb_point p = s->at[i];
+
+		for (uint32_t k = i + 1; k < i + join && k < s->n; k++) {
+			p.seconds = s->at[k].seconds;
+			p.side[side].ios += s->at[k].side[side].ios;
+			p.side[side].cycles += s->at[k].side[side].cycles;
+		}
+		add_point(of, &p, side, p.seconds - from, 1e6 / job->run->hz);
+		from = p.seconds;
+	}
+}
+
+static void
+add_series(json *o, const struct tb_job *job)
+{
+	const struct tb_series *s = &job->series;
+	uint32_t join = (s->n + SERIES_MAX - 1) / SERIES_MAX;
+	json *series = add_object(o, "series"), *seconds = add_array(series, "seconds");
+
+	for (uint32_t i = 0; i < s->n; i += join)
+		json_object_array_add(seconds, number(s->at[RTE_MIN(i + join, s->n) - 1].seconds));
+	if (job->opts.reads)
+		add_side_series(series, "read", job, TB_READ);
+	if (job->opts.writes)
+		add_side_series(series, "write", job, TB_WRITE);
+}
+
+/* ---- all of it ---- */
+
+static void
+add_job(json *jobs, json *devs, const struct tb_job *job, uint32_t index)
+{
+	json *o = tb_fio_job(job, index), *ours = add_object(o, "plx");
+
+	add_options(ours, &job->opts);
+	add_sum(ours, job, job->total);
+	add_series(ours, job);
+	if (job->opts.verify || job->total->bad.checked != 0)
+		add_verify(ours, job);
+	json_object_array_add(jobs, o);
+	for (uint32_t d = 0; d < job->ntask; d++)
+		json_object_array_add(devs, dev_object(job, index, &job->tasks[d]));
+}
+
+/* The jobs together: rates are over the time of the longest. */
+static void
+add_total(json *root, const struct tb_run *run)
+{
+	struct tb_sum *all = run->njob > 1 ? tb_sum_alloc() : NULL;
+
+	for (uint32_t j = 0; all != NULL && j < run->njob; j++)
+		tb_sum_merge(all, run->jobs[j].total);
+	add_sum(add_object(root, "total"), &run->jobs[0], all != NULL ? all : run->jobs[0].total);
+	free(all);
+}
+
+int
+tb_report_json(const struct tb_run *run, FILE *out, int exit_code)
+{
+	json *root = json_object_new_object(), *jobs, *devs;
 	int rc;
 
+	tb_fio_head(root);
+	jobs = add_array(root, "jobs");
 	add_str(root, "program", "plx-testblk");
 	add_str(root, "version", TB_VERSION);
 	add_u64(root, "format", 1);
-	add_options(root, &job->opts);
+	add_options(root, &run->jobs[0].opts);
 	add_bool(root, "interrupted", tb_stop != 0);
 	add_u64(root, "exit_code", (uint64_t)exit_code);
-	add_double(root, "tsc_hz", job->run->hz);
-	for (uint32_t d = 0; d < job->ntask; d++)
-		json_object_array_add(devs, dev_object(job, &job->tasks[d]));
-	json_object_object_add(root, "devices", devs);
-	add_sum(add_object(root, "total"), job, job->total);
-	if (job->opts.verify || job->total->bad.checked != 0)
-		add_verify(root, job);
+	add_double(root, "tsc_hz", run->hz);
+	devs = add_array(root, "devices");
+	for (uint32_t j = 0; j < run->njob; j++)
+		add_job(jobs, devs, &run->jobs[j], j);
+	add_total(root, run);
+	if (run->jobs[0].opts.verify || run->jobs[0].total->bad.checked != 0)
+		add_verify(root, &run->jobs[0]);
 	rc = fprintf(out, "%s\n",
 		json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
 							     JSON_C_TO_STRING_SPACED |

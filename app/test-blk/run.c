@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_cycles.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 
@@ -197,6 +198,8 @@ tb_run_start(struct tb_session *s, const struct tb_opts *opts, uint32_t n)
 		rc = configure(run);
 	if (rc == TB_OK)
 		rc = start_devs(s);
+	getrusage(RUSAGE_SELF, &run->usage[0]);
+	run->begun = rte_rdtsc();
 	if (rc == TB_OK)
 		rc = launch(run);
 	if (rc != TB_OK) {
@@ -234,6 +237,8 @@ watch(void *arg)
 	struct drive *d = arg;
 
 	tb_session_events(d->s);
+	if (d->s->run != NULL)
+		tb_series_poll(d->s->run);
 	if ((d->s->run != NULL && tb_run_over(d->s->run)) ||
 		(d->wake != NULL && d->wake(d->arg) != 0))
 		plx_reactor_stop(d->reactor);
@@ -358,6 +363,9 @@ tb_run_end(struct tb_run *run)
 	for (uint32_t i = 0; i < s->nworker; i++)
 		if (s->workers[i].launched)
 			rte_eal_wait_lcore(s->workers[i].lcore);
+	run->ended = rte_rdtsc();
+	getrusage(RUSAGE_SELF, &run->usage[1]);
+	tb_series_end(run);
 	for (struct tb_dev *d = s->devs; d != NULL; d = d->next)
 		if (d->blk != NULL && stop_dev(d) != TB_OK)
 			rc = TB_FAIL;

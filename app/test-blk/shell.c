@@ -171,24 +171,8 @@ static void
 finish_run(struct tb_shell *sh)
 {
 	struct tb_run *run = sh->session->run;
-	int rc = tb_run_end(run);
-	FILE *json = NULL;
+	int rc = tb_report(run, NULL, tb_run_end(run));
 
-	for (uint32_t j = 0; j < run->njob && run->jobs[j].total != NULL; j++) {
-		const struct tb_job *job = &run->jobs[j];
-
-		rc = RTE_MAX(rc, tb_job_verdict(job));
-		tb_report_text(job, stdout);
-		if (job->opts.json != NULL) {
-			json = strcmp(job->opts.json, "-") == 0 ? stdout
-								: fopen(job->opts.json, "w");
-			if (json == NULL)
-				tb_say("json %s: %s", job->opts.json, strerror(errno));
-			rc = RTE_MAX(rc, json == NULL ? TB_FAIL : tb_report_json(job, json, rc));
-			if (json != NULL && json != stdout)
-				fclose(json);
-		}
-	}
 	tb_run_free(run);
 	fflush(stdout);
 	sh->rc = RTE_MAX(sh->rc, rc);

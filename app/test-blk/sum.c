@@ -38,6 +38,11 @@ tb_sum_merge(struct tb_sum *dst, const struct tb_sum *src)
 	d->retired += s->retired;
 	d->polls += s->polls;
 	d->empty_polls += s->empty_polls;
+	for (unsigned int i = 0; i < TB_LOG2S; i++) {
+		d->lent_calls[i] += s->lent_calls[i];
+		d->got_calls[i] += s->got_calls[i];
+		d->depth[i] += s->depth[i];
+	}
 	d->t_poll += s->t_poll;
 	d->t_empty += s->t_empty;
 	d->t_submit += s->t_submit;
@@ -124,6 +129,16 @@ tb_job_verdict(const struct tb_job *job)
 	return TB_OK;
 }
 
+static uint64_t
+calls(const uint64_t *by_size)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < TB_LOG2S; i++)
+		n += by_size[i];
+	return n;
+}
+
 static double
 per(double a, double b)
 {
@@ -165,6 +180,8 @@ tb_figures(struct tb_figures *f, const struct tb_sum *s, uint32_t bs, double hz)
 	f->complete_ns = per((double)c->t_poll * ns, ios);
 	f->self_ns = per((double)(c->t_work - c->t_submit) * ns, ios);
 	f->cycles = per((double)(c->t_poll + c->t_work), ios);
+	f->mean_submit = per((double)c->submitted, (double)calls(c->lent_calls));
+	f->mean_poll = per(ios, (double)calls(c->got_calls));
 	f->empty_share = per((double)c->empty_polls, (double)c->polls);
 }
 

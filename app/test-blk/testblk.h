@@ -5,11 +5,13 @@
  * @file
  * plx-testblk inside. opts.c reads the command line, session.c has lcores and attached devices,
  * plan.c makes queues of jobs, run.c sees a run through; worker.c is the loop that moves data, with
- * walk.h (where to), verify.c and hist.c; sum.c adds up, report.c, report_json.c and live.c tell.
+ * walk.h (where to), verify.c and hist.c; sum.c adds up, series.c looks on over time; report*.c and
+ * live.c tell.
  */
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include <rte_common.h>
 
@@ -35,6 +37,7 @@ enum tb_side {
 };
 
 #define TB_ERRNOS 160
+#define TB_LOG2S 17 /**< powers of two that a burst or a depth may have */
 
 /** Counters of a queue; of a device, the sum over its queues. Times in TSC cycles; of those of a
  * sum, begin and end are the longest of its parts. */
@@ -45,9 +48,13 @@ struct tb_counts {
 	uint64_t cancelled; /**< with -ECANCELED */
 	uint64_t retired;   /**< with an error, and the device may still reach the buffer */
 	uint64_t polls, empty_polls;
-	uint64_t t_poll;     /**< in polls that gave something */
-	uint64_t t_empty;    /**< in polls that gave nothing */
-	uint64_t t_submit;   /**< in submits */
+	uint64_t
+		lent_calls[TB_LOG2S]; /**< submits, by the power of two that holds what was taken */
+	uint64_t got_calls[TB_LOG2S]; /**< polls, likewise */
+	uint64_t depth[TB_LOG2S];     /**< I/Os, by the largest power of two of those in flight */
+	uint64_t t_poll;              /**< in polls that gave something */
+	uint64_t t_empty;             /**< in polls that gave nothing */
+	uint64_t t_submit;            /**< in submits */
 	uint64_t t_work;     /**< from the end of a poll to the end of the submit after it */
 	uint64_t begin, end; /**< of the run: first submit, last completion */
 	uint64_t back_begin, back_end; /**< of reading back */
@@ -60,6 +67,28 @@ struct tb_sum {
 	uint64_t skipped;             /**< blocks not verified: a write to them failed */
 	uint64_t errs[TB_ERRNOS];     /**< failed by errno, 0: any other */
 	struct tb_hist lat[TB_SIDES]; /**< latency of what succeeded, cycles */
+};
+
+/** What came back in an interval. */
+struct tb_point {
+	double seconds; /**< its end, since the run began */
+	struct {
+		uint64_t ios, cycles; /**< without error; the sum of their latencies */
+	} side[TB_SIDES];
+};
+
+/** How a job went over time. */
+struct tb_series {
+	struct tb_point *at;
+	uint32_t n, room;
+	uint64_t turns;       /**< intervals that have passed */
+	struct tb_point last; /**< all until then */
+};
+
+/** Rates of whole intervals. */
+struct tb_spread {
+	double min, max, mean, stddev;
+	uint32_t n;
 };
 
 enum tb_phase {
@@ -143,6 +172,7 @@ struct tb_job {
 	struct tb_task *tasks;
 	uint32_t ntask;
 	struct tb_sum *total; /**< when the run has ended */
+	struct tb_series series;
 };
 
 /** An lcore with a reactor. */
@@ -160,7 +190,9 @@ struct tb_run {
 	struct tb_session *session;
 	struct tb_job *jobs;
 	uint32_t njob;
-	double hz; /**< TSC */
+	double hz;              /**< TSC */
+	uint64_t begun, ended;  /**< TSC */
+	struct rusage usage[2]; /**< of the process, then */
 };
 
 /** Devices and lcores, for one run or many. */
@@ -239,6 +271,15 @@ bool tb_sum_balances(const struct tb_sum *s);
 /** @return whether all that was written was also read back; true without --verify */
 bool tb_verified_all(const struct tb_job *job);
 
+/* series.c */
+/** Look at the jobs whose interval has passed; often. */
+void tb_series_poll(struct tb_run *run);
+/** Take what came after the last interval. */
+void tb_series_end(struct tb_run *run);
+/** I/Os a second of one side. */
+void tb_series_spread(
+	const struct tb_series *s, unsigned int side, double interval, struct tb_spread *out);
+
 /* live.c: the line of each second on a terminal */
 struct tb_live *tb_live_create(const struct tb_run *run);
 int tb_live_poll(void *live);
@@ -256,6 +297,7 @@ struct tb_figures {
 	double seconds, back_seconds;
 	double submit_ns, complete_ns, self_ns; /**< an I/O */
 	double cycles;                          /**< TSC, an I/O: the three together */
+	double mean_submit, mean_poll;          /**< I/Os a submit; a poll that gave some */
 	double empty_share;                     /**< of polls */
 };
 void tb_figures(struct tb_figures *f, const struct tb_sum *s, uint32_t bs, double hz);
@@ -264,9 +306,15 @@ const char *tb_job_dev_name(const struct tb_job *job, uint32_t index);
 /** @return "EIO"; "other" for 0 */
 const char *tb_errno_name(unsigned int err);
 
-/* report.c, report_json.c */
+/* report.c, report_json.c, report_log.c: each @return TB_OK, or TB_FAIL after one line */
+/** All that was asked for, when a run has ended. rc: its enum tb_exit so far; json: where that
+ * goes, or NULL: where the options say. @return rc, or what is worse */
+int tb_report(const struct tb_run *run, FILE *json, int rc);
 void tb_report_text(const struct tb_job *job, FILE *out);
-/** @return TB_OK, or TB_FAIL after one line */
-int tb_report_json(const struct tb_job *job, FILE *out, int exit_code);
+int tb_report_json(const struct tb_run *run, FILE *out, int exit_code);
+/** Time series, for --log */
+int tb_report_logs(const struct tb_job *job, uint32_t index);
+/** Percentile distributions, for --hist */
+int tb_report_hists(const struct tb_job *job, uint32_t index);
 
 #endif

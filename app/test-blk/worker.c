@@ -50,6 +50,23 @@ stamp_of(const struct plx_blk_req *req)
 	return (uint64_t)(uintptr_t)req->user;
 }
 
+/* The power of two that holds n, 1 or more. */
+static inline unsigned int
+log2_up(uint32_t n)
+{
+	return 31u - (unsigned int)__builtin_clz(2 * (n - 1) | 1);
+}
+
+/* Bursts and depths, for the report. */
+static inline void
+count_lent(struct tb_counts *c, uint16_t taken)
+{
+	uint32_t inflight = (uint32_t)(c->submitted - c->returned);
+
+	c->lent_calls[log2_up(taken | !taken)] += taken != 0;
+	c->depth[31u - (unsigned int)__builtin_clz((inflight | 1) & 0xffff)] += taken;
+}
+
 /* Lend n requests, and account. A latency begins before its submit. @return how many were taken */
 static __rte_always_inline uint16_t
 lend(struct tb_queue *q, struct plx_blk_req **reqs, uint16_t n, uint64_t *end)
@@ -64,6 +81,7 @@ lend(struct tb_queue *q, struct plx_blk_req **reqs, uint16_t n, uint64_t *end)
 	*end = rte_rdtsc();
 	c->t_submit += *end - start;
 	c->submitted += taken;
+	count_lent(c, taken);
 	return taken;
 }
 
@@ -125,6 +143,7 @@ turn(struct tb_queue *q, const uint32_t kind, const uint32_t op)
 			break;
 		}
 		total += n;
+		c->got_calls[log2_up(n)]++;
 		c->returned += n;
 		c->end = back;
 		n = turn_around(q, n, back, kind, op);
@@ -332,6 +351,7 @@ reap(struct tb_queue *q)
 			q->idle[q->nidle++] = req;
 	}
 	if (n != 0) {
+		s->c.got_calls[log2_up(n)]++;
 		*(q->phase == TB_READBACK ? &s->c.back_end : &s->c.end) = now;
 		q->draining_since = now;
 		s->c.t_work += rte_rdtsc() - now;

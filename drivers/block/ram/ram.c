@@ -4,14 +4,14 @@
  *
  *	ram:size=1G[,block=512][,max_io=SIZE][,boundary=SIZE][,delay=US]
  *	    [,meta=BYTES][,pi=1|2|3][,guard=16|64][,pi_first=0|1]
- *	    [,error_read=LBA][,error_write=LBA][,error_every=N]
+ *	    [,file=PATH[,cache=0|1]][,error_every=N ...]
  *	    [,zone=SIZE[,zcap=SIZE][,max_open=N][,max_active=N]][,name=r0]
  *
  * The driver to copy from: submit() runs a command with memcpy and puts the request into a ring
  * of finished ones, poll() hands them out. max_io and boundary are limits that the class splits
- * at; delay is how long a command takes; the error keys let a command fail with -EIO that
- * touches the block, or each Nth of a queue; blocks with metadata are ram_meta.c's, zones
- * ram_zone.c's. Memory is taken when a block is first written.
+ * at; delay is how long a command takes; faults are ram_fault.c's, blocks with metadata
+ * ram_meta.c's, zones ram_zone.c's, a file behind it all is ram_file.c's. Memory is taken when a
+ * block is first written.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -30,7 +30,6 @@ PLX_LOG_TYPE(ram, NOTICE);
 
 #define RAM_QUEUES 64
 #define RAM_DEPTH 4096
-#define RAM_NO_LBA UINT64_MAX
 /* zeroing this much frees the pages rather than writing them */
 #define RAM_GIVE_BACK (256u << 10)
 
@@ -43,8 +42,8 @@ struct ram_done {
 struct ram_queue {
 	struct plx_drvq dq; /* first */
 	struct ram *ram;
-	uint32_t head, tail, mask; /* of ring: head next to hand out */
-	uint32_t countdown;        /* to the next injected error */
+	uint32_t head, tail, mask;   /* of ring: head next to hand out */
+	uint32_t faults[RAM_FAULTS]; /* commands since the last of each */
 	struct ram_done ring[];
 };
 
@@ -111,29 +110,9 @@ ram_copy(const struct ram *ram, const struct plx_blk_req *req)
 	}
 }
 
-static bool
-ram_hits(const struct plx_blk_req *req, uint64_t lba)
-{
-	return lba - req->lba < req->nblk;
-}
-
-static bool
-ram_injects(struct ram_queue *rq, const struct plx_blk_req *req)
-{
-	const struct ram *ram = rq->ram;
-	bool reads =
-		req->op == PLX_OP_READ || req->op == PLX_OP_COMPARE || req->op == PLX_OP_VERIFY;
-
-	if (ram->error_every != 0 && --rq->countdown == 0) {
-		rq->countdown = ram->error_every;
-		return true;
-	}
-	return ram_hits(req, reads ? ram->error_read : ram->error_write);
-}
-
 /* What has to go through the zones first: where it writes to is in lba then. */
 static int
-ram_run_zoned(struct ram_queue *rq, struct plx_blk_req *req, uint64_t *lba)
+ram_run_zoned(struct ram *ram, struct plx_blk_req *req, uint64_t *lba)
 {
 	bool append = req->op == PLX_OP_ZONE_APPEND;
 	int rc;
@@ -141,47 +120,34 @@ ram_run_zoned(struct ram_queue *rq, struct plx_blk_req *req, uint64_t *lba)
 	switch (req->op) {
 	case PLX_OP_WRITE:
 	case PLX_OP_ZONE_APPEND:
-		if (!plx_req_data_ok(req, (size_t)req->nblk * rq->dq.block_size))
+		if (!plx_req_data_ok(req, (size_t)req->nblk * ram->blk.info.block_size))
 			return -EINVAL;
 		/* fall through */
 	case PLX_OP_WRITE_ZEROES:
 	case PLX_OP_COPY:
-		rc = ram_zone_write(rq->ram, lba, req->nblk, append);
+		rc = ram_zone_write(ram, lba, req->nblk, append);
 		if (append)
 			req->result = *lba;
 		return rc;
 	case PLX_OP_ZONE_REPORT:
-		req->result = ram_zone_report(rq->ram, req);
+		req->result = ram_zone_report(ram, req);
 		return 0;
 	case PLX_OP_ZONE_OPEN:
 	case PLX_OP_ZONE_CLOSE:
 	case PLX_OP_ZONE_FINISH:
 	case PLX_OP_ZONE_RESET:
-		return ram_zone_manage(rq->ram, req);
+		return ram_zone_manage(ram, req);
 	default:
 		return 0;
 	}
 }
 
-/* @return the command's status */
-static int
-ram_run(struct ram_queue *rq, struct plx_blk_req *req)
+int
+ram_medium(const struct ram *ram, const struct plx_blk_req *req, uint64_t lba)
 {
-	size_t len = (size_t)req->nblk * rq->dq.block_size;
-	uint64_t lba = req->lba;
-	uint8_t *at;
-	int rc;
+	size_t bs = ram->blk.info.block_size, len = req->nblk * bs;
+	uint8_t *at = ram->base + lba * bs;
 
-	if (unlikely(ram_injects(rq, req)))
-		return -EIO;
-	if (unlikely(rq->ram->meta != NULL))
-		return ram_meta_run(rq->ram, req);
-	if (unlikely(rq->ram->zones != NULL)) {
-		rc = ram_run_zoned(rq, req, &lba);
-		if (rc != 0 || (req->op > PLX_OP_ZONE_APPEND && req->op <= PLX_OP_ZONE_REPORT))
-			return rc;
-	}
-	at = rq->ram->base + lba * rq->dq.block_size;
 	switch (req->op) {
 	case PLX_OP_WRITE_ZEROES:
 	case PLX_OP_DISCARD:
@@ -191,11 +157,29 @@ ram_run(struct ram_queue *rq, struct plx_blk_req *req)
 	case PLX_OP_VERIFY:
 		return 0;
 	case PLX_OP_COPY:
-		ram_copy(rq->ram, req);
+		ram_copy(ram, req);
 		return 0;
 	default:
 		return ram_data(req, at, len);
 	}
+}
+
+int
+ram_honest(struct ram *ram, struct plx_blk_req *req)
+{
+	uint64_t lba = req->lba;
+	int rc;
+
+	if (ram->meta != NULL)
+		return ram_meta_run(ram, req);
+	if (ram->file != NULL)
+		return ram_file_run(ram, req);
+	if (ram->zones != NULL) {
+		rc = ram_run_zoned(ram, req, &lba);
+		if (rc != 0 || (req->op > PLX_OP_ZONE_APPEND && req->op <= PLX_OP_ZONE_REPORT))
+			return rc;
+	}
+	return ram_medium(ram, req, lba);
 }
 
 /* ---- the queue ---- */
@@ -205,15 +189,20 @@ ram_issue(struct plx_drvq *dq, struct plx_blk_req *req)
 {
 	struct ram_queue *rq = (struct ram_queue *)dq;
 	struct ram_done *done = &rq->ring[rq->tail & rq->mask];
+	struct ram *ram = rq->ram;
+	uint64_t delay = ram->delay;
 
 	if (rq->tail - rq->head == dq->q.depth)
 		return -EAGAIN;
 	req->raw = 0;
-	req->status = ram_run(rq, req);
+	req->status = unlikely(ram->faults.any) ? ram_fault_run(ram, rq->faults, req)
+						: ram_honest(ram, req);
 	if (req->status == -EINVAL)
 		return -EINVAL;
 	done->req = req;
-	done->due = rq->ram->delay != 0 ? rte_rdtsc() + rq->ram->delay : 0;
+	if (unlikely(ram->faults.slow != 0))
+		delay += ram_fault_delay(&ram->faults, rq->faults);
+	done->due = delay != 0 ? rte_rdtsc() + delay : 0;
 	rq->tail++;
 	return 0;
 }
@@ -258,7 +247,7 @@ ram_poll(struct plx_blkq *q, struct plx_blk_req **reqs, uint16_t n)
 {
 	struct ram_queue *rq = (struct ram_queue *)q;
 	struct plx_drvq *dq = &rq->dq;
-	uint64_t now = rq->ram->delay != 0 ? rte_rdtsc() : 0;
+	uint64_t now = (rq->ram->delay | rq->ram->faults.slow) != 0 ? rte_rdtsc() : 0;
 	uint16_t popped = 0, i = 0, errors = 0;
 	struct plx_blk_req *req;
 
@@ -295,7 +284,6 @@ ram_queue_setup(
 		return -ENOMEM;
 	rq->ram = blk->priv;
 	rq->mask = entries - 1;
-	rq->countdown = rq->ram->error_every;
 	rq->dq.submit = ram_submit;
 	rq->dq.poll = ram_poll;
 	rq->dq.issue = ram_issue;
@@ -357,13 +345,11 @@ ram_args(struct plx_dev *dev, struct ram *ram)
 	if (dev->addr[0] != '\0' || plx_arg_str(dev, "size") == NULL)
 		return plx_arg_bad(dev, "size", "is missing");
 	if (plx_arg_size(dev, "size", 0, &size) != 0 ||
-		plx_arg_u32(dev, "block", 512, 65536, 512, &block) != 0 ||
+		plx_arg_u32(dev, "block", 512, RAM_BLOCK_MAX, 512, &block) != 0 ||
 		plx_arg_size(dev, "max_io", 0, &max_io) != 0 ||
 		plx_arg_size(dev, "boundary", 0, &boundary) != 0 ||
 		plx_arg_u32(dev, "delay", 0, 10000000, 0, &delay) != 0 ||
-		plx_arg_size(dev, "error_read", RAM_NO_LBA, &ram->error_read) != 0 ||
-		plx_arg_size(dev, "error_write", RAM_NO_LBA, &ram->error_write) != 0 ||
-		plx_arg_u32(dev, "error_every", 1, UINT32_MAX, 0, &ram->error_every) != 0)
+		ram_fault_args(dev, &ram->faults) != 0)
 		return -EINVAL;
 	if (!rte_is_power_of_2(block))
 		return plx_arg_bad(dev, "block", "is not a power of two");
@@ -432,6 +418,8 @@ ram_attach(struct plx_dev *dev)
 	}
 	madvise(ram->base, size, MADV_HUGEPAGE);
 	rc = ram_meta_alloc(ram);
+	if (rc == 0)
+		rc = ram_file_attach(dev, ram);
 	if (rc != 0)
 		goto err_unmap;
 	ram->blk.ops = &ram_ops;
@@ -444,6 +432,7 @@ ram_attach(struct plx_dev *dev)
 	return 0;
 
 err_unmap:
+	ram_file_free(ram);
 	ram_meta_free(ram);
 	munmap(ram->base, size);
 err_free:
@@ -458,6 +447,7 @@ ram_detach(struct plx_dev *dev)
 	struct ram *ram = dev->priv;
 
 	plx_blk_unregister(&ram->blk);
+	ram_file_free(ram);
 	ram_meta_free(ram);
 	munmap(ram->base, ram->blk.info.nblocks * ram->blk.info.block_size);
 	free(ram->zones);
@@ -465,16 +455,19 @@ ram_detach(struct plx_dev *dev)
 	return 0;
 }
 
-static const char *const ram_keys[] = {"size", "block", "max_io", "boundary", "delay", "error_read",
-	"error_write", "error_every", "meta", "pi", "guard", "pi_first", "zone", "zcap", "max_open",
-	"max_active", NULL};
+static const char *const ram_keys[] = {"size", "block", "max_io", "boundary", "file", "cache",
+	"delay", "error_read", "error_write", "error_every", "error", "slow", "slow_every",
+	"lose_every", "tear_every", "flip_every", "lose_flush", "meta", "pi", "guard", "pi_first",
+	"zone", "zcap", "max_open", "max_active", NULL};
 
 extern const struct plx_driver plx_ram_driver;
 const struct plx_driver plx_ram_driver = {
 	.name = "ram",
 	.help = "ram:size=SIZE[,block=512][,max_io=SIZE][,boundary=SIZE][,delay=US]"
 		"[,meta=BYTES][,pi=1|2|3][,guard=16|64][,pi_first=0|1]"
-		"[,error_read=LBA][,error_write=LBA][,error_every=N]"
+		"[,file=PATH[,cache=0|1][,lose_flush=0|1]]"
+		"[,error_read=LBA[-LBA]][,error_write=LBA[-LBA]][,error_every=N][,error=ERRNO]"
+		"[,slow_every=N,slow=US][,lose_every=N][,tear_every=N][,flip_every=N]"
 		"[,zone=SIZE[,zcap=SIZE][,max_open=N][,max_active=N]][,name=NAME]",
 	.keys = ram_keys,
 	.attach = ram_attach,

@@ -15,6 +15,14 @@
 
 PLX_LOG_USE(blk);
 
+void
+blk_state_set(struct plx_blk *blk, enum plx_blk_state state)
+{
+	if (blk->info.state != state)
+		PLX_TRACE(state, blk->info.name, blk->info.state, state);
+	blk->info.state = state;
+}
+
 /* ---- the queues of a device ---- */
 
 static void
@@ -73,21 +81,24 @@ plx_blk_park(struct plx_blk *blk)
 	if (blk->info.state != PLX_BLK_STARTED)
 		return 0;
 	rc = queues_take(blk, 0);
-	if (rc == 0)
-		blk->info.state = PLX_BLK_RESETTING;
-	return rc;
+	if (rc != 0)
+		return rc;
+	PLX_TRACE(reset, blk->info.name);
+	blk_state_set(blk, PLX_BLK_RESETTING);
+	return 0;
 }
 
 static void
 unpark(struct plx_blk *blk, int rc)
 {
+	PLX_TRACE(reset_end, blk->info.name, rc);
 	if (rc == 0) {
-		blk->info.state = PLX_BLK_STARTED;
+		blk_state_set(blk, PLX_BLK_STARTED);
 		queues_give(blk);
 		plx_blk_event_post(blk, PLX_BLK_EVENT_RESET, 0);
 		return;
 	}
-	blk->info.state = PLX_BLK_STOPPED;
+	blk_state_set(blk, PLX_BLK_STOPPED);
 	queues_take(blk, -ESHUTDOWN);
 	queues_cancel(blk, -ECANCELED);
 }
@@ -107,7 +118,7 @@ plx_blk_removed(struct plx_blk *blk)
 
 	if (blk->info.state == PLX_BLK_REMOVED)
 		return;
-	blk->info.state = PLX_BLK_REMOVED;
+	blk_state_set(blk, PLX_BLK_REMOVED);
 	for (i = 0; i < blk->info.nb_queues; i++)
 		if (blk->queues[i] != NULL)
 			plx_drvq_takeover(blk->queues[i], -ENODEV);
@@ -128,7 +139,7 @@ op_end(struct plx_blk *blk, int rc)
 	if (blk->info.state == PLX_BLK_REMOVED) {
 		blk->ctl_rc = rc != 0 ? rc : -ENODEV;
 	} else if (kind == PLX_CTL_START && rc == 0) {
-		blk->info.state = PLX_BLK_STARTED;
+		blk_state_set(blk, PLX_BLK_STARTED);
 		queues_give(blk);
 	} else if (kind == PLX_CTL_RESET && blk->info.state == PLX_BLK_RESETTING) {
 		unpark(blk, rc);
@@ -239,7 +250,7 @@ stop(struct plx_blk *blk, void *arg)
 	rc = queues_take(blk, -ESHUTDOWN);
 	if (rc != 0)
 		return rc;
-	blk->info.state = PLX_BLK_STOPPED;
+	blk_state_set(blk, PLX_BLK_STOPPED);
 	queues_cancel(blk, -ECANCELED);
 	return op_begin(blk, PLX_CTL_STOP, run(blk, blk->ops->stop));
 }

@@ -180,7 +180,7 @@ plx_blk_register(struct plx_blk *blk)
 		PLX_LOG(ERR, "blk: %s is there already; choose another name=", blk->info.name);
 		return -EEXIST;
 	}
-	blk->info.state = PLX_BLK_CLOSED;
+	blk_state_set(blk, PLX_BLK_CLOSED);
 	for (at = &devices; *at != NULL; at = &(*at)->next)
 		;
 	blk->next = NULL;
@@ -252,7 +252,7 @@ open_locked(const char *name, unsigned int flags, struct plx_blk **out)
 	}
 	blk->open_flags = flags;
 	blk->open = true;
-	blk->info.state = PLX_BLK_OPEN;
+	blk_state_set(blk, PLX_BLK_OPEN);
 	*out = blk;
 	return 0;
 }
@@ -276,7 +276,7 @@ blk_closed(struct plx_blk *blk)
 	blk->open = false;
 	blk->latency = false;
 	if (blk->info.state != PLX_BLK_REMOVED)
-		blk->info.state = PLX_BLK_CLOSED;
+		blk_state_set(blk, PLX_BLK_CLOSED);
 }
 
 const char *
@@ -336,12 +336,12 @@ configure_locked(struct plx_blk *blk, uint16_t nb_queues)
 		return -EINVAL;
 	}
 	queues_release(blk);
-	blk->info.state = PLX_BLK_OPEN;
+	blk_state_set(blk, PLX_BLK_OPEN);
 	blk->queues = calloc(nb_queues, sizeof(*blk->queues));
 	if (blk->queues == NULL)
 		return -ENOMEM;
 	blk->info.nb_queues = nb_queues;
-	blk->info.state = PLX_BLK_CONFIGURED;
+	blk_state_set(blk, PLX_BLK_CONFIGURED);
 	return 0;
 }
 

@@ -56,6 +56,9 @@ void blk_latency_forget(struct plx_drvq *dq);
 /* blk_telemetry.c: once, when there is something to tell of */
 void blk_telemetry_register(void);
 
+/* blk_ctl.c */
+void blk_state_set(struct plx_blk *blk, enum plx_blk_state state);
+
 /* blk_dev.c: nobody has it open any more, and it is stopped */
 void blk_closed(struct plx_blk *blk);
 

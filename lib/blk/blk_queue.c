@@ -142,6 +142,7 @@ plx_drvq_pop(struct plx_drvq *dq, struct plx_blk_req **reqs, uint16_t n)
 
 	for (i = 0; i < n && req != NULL; i++) {
 		reqs[i] = req;
+		plx_trace_complete(dq, req);
 		errors = (uint16_t)(errors + (req->status != 0));
 		req = (struct plx_blk_req *)(uintptr_t)req->drv[1];
 	}
@@ -321,6 +322,7 @@ plx_drvq_submit_slow(struct plx_drvq *dq, struct plx_blk_req *req, int why)
 	if (rc == -EAGAIN)
 		return rc;
 	blk_count_slow(dq, req);
+	plx_trace_submit(dq, req);
 	if (rc != 0 || nop) { /* no part of another, whatever its flags say */
 		req->status = rc;
 		done_add(dq, req);

@@ -85,6 +85,7 @@ refuse_submit(struct plx_blkq *q, struct plx_blk_req *const *reqs, uint16_t n)
 		n = 0;
 	for (i = 0; i < n; i++) {
 		blk_count_slow(dq, reqs[i]);
+		plx_trace_submit(dq, reqs[i]);
 		reqs[i]->status = dq->refuse;
 		blk_done_push(dq, reqs[i]);
 	}

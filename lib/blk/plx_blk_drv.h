@@ -14,9 +14,11 @@
  *
  *	submit(): for each request:
  *			plain and issue() took it, or plx_drvq_submit_slow() == 0, else stop
+ *			plx_trace_submit() of the former
  *		  ring once; plx_drvq_count_submit()
  *	poll():	  plx_drvq_pop() when dq->done is not empty; then for each completion
- *			req = plx_drvq_resolve(dq, req); hand it out unless NULL
+ *			req = plx_drvq_resolve(dq, req); plx_trace_complete() and hand it out
+ *			unless NULL
  *		  plx_drvq_pump() when dq->split_active, ring once; plx_drvq_count_poll()
  *
  * Takeover (blk_quiesce.c): control code swaps submit/poll for functions that refuse, issues
@@ -28,6 +30,7 @@
 #include <rte_spinlock.h>
 
 #include "plx_blk.h"
+#include "plx_trace.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -224,6 +227,28 @@ static __rte_always_inline void
 plx_stat_add(uint64_t *counter, uint64_t n)
 {
 	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+/** Probe "submit": a request was accepted without the slow path (which has its own). */
+static __rte_always_inline void
+plx_trace_submit(const struct plx_drvq *dq __rte_unused, const struct plx_blk_req *req __rte_unused)
+{
+	PLX_TRACE(submit, dq, req, dq->q.qid, req->op, req->lba, req->nblk);
+}
+
+/** Probe "complete": poll hands out a request that plx_drvq_pop() didn't. */
+static __rte_always_inline void
+plx_trace_complete(
+	const struct plx_drvq *dq __rte_unused, const struct plx_blk_req *req __rte_unused)
+{
+	PLX_TRACE(complete, dq, req, dq->q.qid, req->status);
+}
+
+/** Probe "doorbell": the device is about to be rung. */
+static __rte_always_inline void
+plx_trace_doorbell(const struct plx_drvq *dq __rte_unused)
+{
+	PLX_TRACE(doorbell, dq, dq->q.qid);
 }
 
 /** Count n requests of one operation and their blocks, accepted without the slow path (which

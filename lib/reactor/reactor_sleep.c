@@ -22,6 +22,8 @@
 
 #include <rte_cycles.h>
 
+#include "plx_trace.h"
+
 #include "reactor_priv.h"
 
 #define FOR_EVER UINT64_MAX
@@ -226,8 +228,10 @@ reactor_sleep(struct plx_reactor *r)
 
 	if (plx_reactor_arm(r, &us) != 0)
 		return false;
+	PLX_TRACE(sleep, r->name, us);
 	begin = rte_rdtsc();
 	wait_for(r->epfd, us);
+	PLX_TRACE(awake, r->name);
 	reactor_count(&r->stats.sleep_cycles, rte_rdtsc() - begin);
 	reactor_count(&r->stats.sleeps, 1);
 	plx_reactor_disarm(r);

@@ -64,6 +64,7 @@ null_submit_run(struct null_queue *nq, struct plx_blk_req *const *reqs, uint16_t
 		req->status = 0;
 		blocks += req->nblk;
 		nq->ring[(tail + i) & mask] = req;
+		plx_trace_submit(dq, req);
 	}
 	nq->tail = tail + i;
 	if (i != 0)
@@ -102,8 +103,12 @@ null_poll(struct plx_blkq *q, struct plx_blk_req **reqs, uint16_t n)
 	if (unlikely(dq->done != NULL))
 		popped = plx_drvq_pop(dq, reqs, n);
 	n = (uint16_t)RTE_MIN((uint32_t)(n - popped), nq->tail - head);
-	for (i = 0; i < n; i++)
-		reqs[popped + i] = nq->ring[(head + i) & nq->mask];
+	for (i = 0; i < n; i++) {
+		struct plx_blk_req *req = nq->ring[(head + i) & nq->mask];
+
+		plx_trace_complete(dq, req);
+		reqs[popped + i] = req;
+	}
 	nq->head = head + n;
 	return plx_drvq_count_poll(dq, popped, n, 0);
 }

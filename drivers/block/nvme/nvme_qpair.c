@@ -199,6 +199,7 @@ nvme_qpair_ring(struct nvme_qpair *q)
 	if (old == new)
 		return;
 	q->sq_rung = new;
+	plx_trace_doorbell(&q->dq);
 	plx_stat_add(&q->dq.st.doorbells, 1);
 	if (likely(q->ring == NVME_RING_MMIO)) {
 		rte_write32(rte_cpu_to_le_32(new), q->sq_db);
@@ -254,8 +255,10 @@ submit_other(struct nvme_qpair *q, struct plx_blk_req *req)
 
 	if (plx_drvq_plain(dq, req)) {
 		rc = nvme_qpair_issue(dq, req);
-		if (rc == 0)
+		if (rc == 0) {
+			plx_trace_submit(dq, req);
 			plx_drvq_count_ops(dq, req->op, 1, req->nblk);
+		}
 		if (rc == 0 || rc == -EAGAIN)
 			return rc;
 	}
@@ -311,6 +314,7 @@ nvme_qpair_submit(struct plx_blkq *bq, struct plx_blk_req *const *reqs, uint16_t
 		sqe[2] = (u64x2){end > page ? rte_cpu_to_le_64((iova & ~(page - 1)) + page) : 0,
 			rte_cpu_to_le_64(req->lba)};
 		sqe[3] = (u64x2){rte_cpu_to_le_64(nblk - 1), 0};
+		plx_trace_submit(&q->dq, req);
 		tail = tail == q->sq_last ? 0 : tail + 1;
 		plain++;
 		blocks += nblk;
@@ -422,11 +426,12 @@ nvme_qpair_tick(struct nvme_qpair *q)
 }
 
 /*
- * Reap up to n completions. Also for control code that has taken the queue over.
+ * Reap up to n completions, for the owner's poll or for control code that has taken the queue over.
  * @return how many requests were stored, statuses set
  */
 static __rte_always_inline uint16_t
-reap(struct nvme_qpair *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *errors)
+reap(struct nvme_qpair *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *errors,
+	const bool owner)
 {
 	struct plx_blk_req **out = reqs, **const end = reqs + n;
 	const struct nvme_cqe *const cq = q->cq, *const last = cq + q->cq_size,
@@ -465,6 +470,8 @@ reap(struct nvme_qpair *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *erro
 			req->status = 0;
 			req->raw = 0;
 		}
+		if (owner)
+			plx_trace_complete(&q->dq, req);
 		*out++ = req;
 	}
 	q->cq_unrung = (uint16_t)(q->cq_unrung + q->cq_size - left);
@@ -480,7 +487,7 @@ nvme_qpair_reap(struct nvme_qpair *q, struct plx_blk_req **reqs, uint16_t n)
 {
 	uint16_t errors = 0;
 
-	return reap(q, reqs, n, &errors);
+	return reap(q, reqs, n, &errors, false);
 }
 
 uint16_t
@@ -491,7 +498,7 @@ nvme_qpair_poll(struct plx_blkq *bq, struct plx_blk_req **reqs, uint16_t n)
 
 	if (unlikely(q->dq.done != NULL))
 		popped = plx_drvq_pop(&q->dq, reqs, n);
-	done = reap(q, reqs + popped, (uint16_t)(n - popped), &errors);
+	done = reap(q, reqs + popped, (uint16_t)(n - popped), &errors, true);
 	if (unlikely(q->dq.split_active != 0))
 		plx_drvq_pump(&q->dq);
 	if (unlikely(q->sq_tail != q->sq_rung))

@@ -218,10 +218,12 @@ ram_submit(struct plx_blkq *q, struct plx_blk_req *const *reqs, uint16_t n)
 		bool plain = plx_drvq_plain(dq, reqs[i]);
 
 		rc = plain ? ram_issue(dq, reqs[i]) : 0;
-		if (likely(plain && rc == 0))
+		if (likely(plain && rc == 0)) {
+			plx_trace_submit(dq, reqs[i]);
 			plx_drvq_count_ops(dq, reqs[i]->op, 1, reqs[i]->nblk);
-		else if (rc == -EAGAIN || plx_drvq_submit_slow(dq, reqs[i], rc) != 0)
+		} else if (rc == -EAGAIN || plx_drvq_submit_slow(dq, reqs[i], rc) != 0) {
 			break;
+		}
 	}
 	return plx_drvq_count_submit(dq, i);
 }
@@ -262,6 +264,7 @@ ram_poll(struct plx_blkq *q, struct plx_blk_req **reqs, uint16_t n)
 		if (req == NULL) /* cancelled; or a part of a request, others are still out */
 			continue;
 		errors = (uint16_t)(errors + (req->status != 0));
+		plx_trace_complete(dq, req);
 		reqs[popped + i++] = req;
 	}
 	if (unlikely(dq->split_active != 0))

@@ -26,8 +26,10 @@ submit_other(struct vblk_queue *q, struct plx_blk_req *req)
 
 	if (plx_drvq_plain(dq, req)) {
 		rc = vblk_issue(dq, req);
-		if (rc == 0)
+		if (rc == 0) {
+			plx_trace_submit(dq, req);
 			plx_drvq_count_ops(dq, req->op, 1, req->nblk);
+		}
 		if (rc == 0 || rc == -EAGAIN)
 			return rc;
 	}
@@ -37,6 +39,7 @@ submit_other(struct vblk_queue *q, struct plx_blk_req *req)
 static void
 ring(struct vblk_queue *q)
 {
+	plx_trace_doorbell(&q->dq);
 	plx_stat_add(&q->dq.st.doorbells, 1);
 	plx_virtio_kick(&q->tq);
 }
@@ -92,6 +95,7 @@ submit(struct vblk_queue *q, struct plx_blk_req *const *reqs, uint16_t n, const 
 		results[id].status = VBLK_S_UNSET;
 		plx_virtq_burst_add(&q->vq, packed, &b, id, q->lines_iova + id * sizeof(*line), 3,
 			op != 0 ? 1 : (uint32_t)len + 1, req);
+		plx_trace_submit(&q->dq, req);
 		count[op]++;
 		blocks[op] += nblk;
 	}
@@ -158,7 +162,7 @@ sick(struct vblk_queue *q)
 /* Out of requests that are back come requests that are finished, over themselves. */
 static __rte_always_inline uint16_t
 reap(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *errors,
-	const bool packed)
+	const bool packed, const bool owner)
 {
 	const struct vblk_result *const results = q->results;
 	const uint8_t *const mark = q->mark;
@@ -181,6 +185,8 @@ reap(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *erro
 			req->status = 0;
 			req->raw = 0;
 		}
+		if (owner)
+			plx_trace_complete(&q->dq, req);
 		*out++ = req;
 	}
 	if (unlikely(due.n != 0))
@@ -195,7 +201,8 @@ vblk_reap(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n)
 {
 	uint16_t errors = 0;
 
-	return q->vq.packed ? reap(q, reqs, n, &errors, true) : reap(q, reqs, n, &errors, false);
+	return q->vq.packed ? reap(q, reqs, n, &errors, true, false)
+			    : reap(q, reqs, n, &errors, false, false);
 }
 
 /* Armed, each completion is to ring: what came since is told here. */
@@ -215,7 +222,7 @@ poll(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n, const bool pac
 
 	if (unlikely(q->dq.done != NULL))
 		popped = plx_drvq_pop(&q->dq, reqs, n);
-	done = reap(q, reqs + popped, (uint16_t)(n - popped), &errors, packed);
+	done = reap(q, reqs + popped, (uint16_t)(n - popped), &errors, packed, true);
 	if (unlikely(q->dq.split_active != 0))
 		plx_drvq_pump(&q->dq);
 	if (unlikely(plx_virtq_publish(&q->vq, packed)))

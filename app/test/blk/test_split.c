@@ -7,11 +7,9 @@
 #include <errno.h>
 #include <stdbool.h>
 
-#include "plx_blk_drv.h"
-#include "plx_ctrl.h"
+#include "made.h"
 #include "plx_eal.h"
 #include "plx_mem.h"
-#include "plx_test.h"
 
 #define BS 512u
 #define NBLOCKS 512u
@@ -20,11 +18,9 @@
 #define MAX_NBLK 16
 #define MAX_SEGS 3
 #define BOUNDARY 20 /* not a power of two */
-#define BOUNCE 4096
 #define POOL (1u << 20)
 
 static struct {
-	struct plx_blk blk;
 	uint8_t media[NBLOCKS * BS];
 	struct plx_blk_req *cmds[ROOM]; /* at the device */
 	unsigned int n;
@@ -149,7 +145,7 @@ execute(struct plx_blk_req *req)
 
 /* Some of the commands, in any order. */
 static struct plx_blk_req *
-complete_one(void)
+end_one(void)
 {
 	unsigned int i;
 	struct plx_blk_req *req;
@@ -163,61 +159,10 @@ complete_one(void)
 	return req;
 }
 
-static uint16_t
-drv_submit(struct plx_blkq *q, struct plx_blk_req *const *reqs, uint16_t n)
-{
-	struct plx_drvq *dq = (struct plx_drvq *)q;
-	uint16_t i;
-
-	for (i = 0; i < n; i++) {
-		bool plain = plx_drvq_plain(dq, reqs[i]);
-		int rc = plain ? issue(dq, reqs[i]) : 0;
-
-		if (plain && rc == 0)
-			plx_drvq_count_ops(dq, reqs[i]->op, 1, reqs[i]->nblk);
-		else if (rc == -EAGAIN || plx_drvq_submit_slow(dq, reqs[i], rc) != 0)
-			break;
-	}
-	return plx_drvq_count_submit(dq, i);
-}
-
-static uint16_t
-drv_poll(struct plx_blkq *q, struct plx_blk_req **reqs, uint16_t n)
-{
-	struct plx_drvq *dq = (struct plx_drvq *)q;
-	uint16_t popped = plx_drvq_pop(dq, reqs, n), i = 0, errors = 0;
-	struct plx_blk_req *req;
-
-	while (popped + i < n && (req = complete_one()) != NULL) {
-		req = plx_drvq_resolve(dq, req);
-		if (req == NULL)
-			continue;
-		errors = (uint16_t)(errors + (req->status != 0));
-		reqs[popped + i++] = req;
-	}
-	if (dq->split_active != 0)
-		plx_drvq_pump(dq);
-	return plx_drvq_count_poll(dq, popped, i, errors);
-}
-
-static int
-queue_setup(
-	struct plx_blk *blk, uint16_t qid, const struct plx_blkq_conf *conf, struct plx_drvq **dq)
-{
-	*dq = aligned_alloc(64, sizeof(**dq));
-	memset(*dq, 0, sizeof(**dq));
-	(*dq)->submit = drv_submit;
-	(*dq)->poll = drv_poll;
-	(*dq)->issue = issue;
-	(*dq)->direct = direct;
-	return plx_drvq_init(*dq, blk, qid, conf, BOUNCE);
-}
-
 static void
-queue_release(struct plx_blk *blk, struct plx_drvq *dq)
+made_queue(struct plx_drvq *dq)
 {
-	plx_drvq_fini(dq);
-	free(dq);
+	dq->direct = direct;
 }
 
 static int
@@ -229,19 +174,15 @@ dev_stop(struct plx_blk *blk)
 }
 
 static const struct plx_blk_ops ops = {
-	.queue_setup = queue_setup,
-	.queue_release = queue_release,
+	.queue_setup = made_queue_setup,
+	.queue_release = made_queue_release,
 	.stop = dev_stop,
 };
-
-static struct plx_blkq *q;
 
 static void
 set_up(void)
 {
-	memset(&dev, 0, sizeof(dev));
-	dev.blk.info = (struct plx_blk_info){
-		.name = "t0",
+	static const struct plx_blk_info info = {
 		.nblocks = NBLOCKS,
 		.block_size = BS,
 		.max_nblk = MAX_NBLK,
@@ -252,22 +193,12 @@ set_up(void)
 		.pi_type = 1,
 		.pi_size = 8,
 		.caps = PLX_BLK_CAP_COMPARE | PLX_BLK_CAP_WRITE_ZEROES,
-		.max_queues = 1,
-		.max_depth = 64,
-		.numa_node = -1,
 	};
-	dev.blk.ops = &ops;
+
+	memset(&dev, 0, sizeof(dev));
 	dev.bad_lba = UINT64_MAX;
 	dev.lowest = UINT64_MAX;
-	plx_ctrl_lock();
-	REQUIRE(plx_blk_register(&dev.blk) == 0);
-	plx_ctrl_unlock();
-	struct plx_blk *blk;
-	REQUIRE(plx_blk_open("t0", PLX_BLK_O_WRITE, &blk) == 0);
-	REQUIRE(plx_blk_configure(blk, 1) == 0);
-	REQUIRE(plx_blkq_setup(blk, 0, NULL) == 0);
-	REQUIRE(plx_blk_start(blk) == 0);
-	q = plx_blk_queue_get(blk, 0);
+	made_start(&info, &ops, PLX_BLK_O_WRITE);
 }
 
 static void
@@ -275,16 +206,12 @@ tear_down(void)
 {
 	struct plx_blk_stats st;
 
-	plx_blk_stats_get(&dev.blk, 0, &st);
+	plx_blk_stats_get(&made, 0, &st);
 	CHECK_EQ(st.completed, st.ops[PLX_OP_READ] + st.ops[PLX_OP_WRITE] + st.ops[PLX_OP_COMPARE] +
 				       st.ops[PLX_OP_WRITE_ZEROES] + st.ops[PLX_OP_FLUSH] +
 				       st.unknown);
 	CHECK_EQ(st.bounced, dev.bounced);
-	CHECK_EQ(q->inflight, 0);
-	CHECK_EQ(plx_blk_close(&dev.blk), 0);
-	plx_ctrl_lock();
-	plx_blk_unregister(&dev.blk);
-	plx_ctrl_unlock();
+	made_close();
 }
 
 static int
@@ -495,7 +422,7 @@ test_ext(void)
 		.op = PLX_OP_READ, .nblk = MAX_NBLK + 1, .buf = pool + PAGE, .ext = &ext};
 
 	set_up();
-	dev.blk.info.pi_type = 2;
+	made.info.pi_type = 2;
 	CHECK_EQ(run(&req), 0);
 	CHECK_EQ(dev.commands, 2);
 	CHECK_EQ(dev.ext[0].pi_ref, 70);
@@ -504,7 +431,7 @@ test_ext(void)
 	CHECK(dev.ext[1].meta == pool + 8 * MAX_NBLK);
 	CHECK_EQ(dev.ext[1].pi_app, 9);
 	CHECK_EQ(dev.ext[1].pi_flags, PLX_PI_REF);
-	dev.blk.info.pi_type = 3;
+	made.info.pi_type = 3;
 	CHECK_EQ(run(&req), 0);
 	CHECK_EQ(dev.ext[3].pi_ref, 70);
 	tear_down();
@@ -525,7 +452,7 @@ test_bad_ext(void)
 	req.op = PLX_OP_WRITE_ZEROES;
 	ext.meta = pool;
 	CHECK_EQ(run(&req), -EINVAL);
-	dev.blk.info.meta_size = dev.blk.info.pi_type = 0;
+	made.info.meta_size = made.info.pi_type = 0;
 	req.op = PLX_OP_READ;
 	CHECK_EQ(run(&req), -EOPNOTSUPP);
 	ext.meta = NULL;
@@ -563,7 +490,7 @@ test_many(bool stop)
 			accepted++;
 		}
 		if (stop && turns % 40 == 39) {
-			CHECK_EQ(plx_blk_stop(&dev.blk), 0);
+			CHECK_EQ(plx_blk_stop(&made), 0);
 			CHECK_EQ(dev.n, 0);
 		}
 		do {
@@ -581,7 +508,7 @@ test_many(bool stop)
 		} while (n != 0);
 		if (stop && turns % 40 == 39) {
 			CHECK_EQ(q->inflight, 0);
-			CHECK_EQ(plx_blk_start(&dev.blk), 0);
+			CHECK_EQ(plx_blk_start(&made), 0);
 		}
 	}
 	CHECK_EQ(back, N * 5);

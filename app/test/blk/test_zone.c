@@ -5,11 +5,9 @@
  */
 #include <errno.h>
 
-#include "plx_blk_drv.h"
-#include "plx_ctrl.h"
+#include "made.h"
 #include "plx_eal.h"
 #include "plx_mem.h"
-#include "plx_test.h"
 
 #define BS 512u
 #define ZONE 256u
@@ -18,7 +16,6 @@
 #define ROOM 8u
 
 static struct {
-	struct plx_blk blk;
 	struct plx_blk_req *cmds[ROOM]; /* at the device */
 	unsigned int n, commands, most; /* most at a time */
 	uint64_t next, bad_lba;         /* where the next part must begin; what fails */
@@ -26,7 +23,6 @@ static struct {
 	bool unreachable; /* only bounce buffers will do */
 } dev;
 
-static struct plx_blkq *q;
 static uint8_t *mem;
 
 /* ---- the device ---- */
@@ -67,75 +63,36 @@ issue(struct plx_drvq *dq, struct plx_blk_req *req)
 	return 0;
 }
 
-static uint16_t
-drv_submit(struct plx_blkq *bq, struct plx_blk_req *const *reqs, uint16_t n)
+/* The last first. */
+static struct plx_blk_req *
+end_one(void)
 {
-	struct plx_drvq *dq = (struct plx_drvq *)bq;
-	uint16_t i;
-
-	for (i = 0; i < n; i++) {
-		bool plain = plx_drvq_plain(dq, reqs[i]);
-		int rc = plain ? issue(dq, reqs[i]) : 0;
-
-		if (plain && rc == 0)
-			plx_drvq_count_ops(dq, reqs[i]->op, 1, reqs[i]->nblk);
-		else if (rc == -EAGAIN || plx_drvq_submit_slow(dq, reqs[i], rc) != 0)
-			break;
-	}
-	return plx_drvq_count_submit(dq, i);
-}
-
-/* One command a poll, the last first. */
-static uint16_t
-drv_poll(struct plx_blkq *bq, struct plx_blk_req **reqs, uint16_t n)
-{
-	struct plx_drvq *dq = (struct plx_drvq *)bq;
-	uint16_t popped = plx_drvq_pop(dq, reqs, n), done = 0;
 	struct plx_blk_req *req;
 
-	if (popped < n && dev.n != 0) {
-		req = dev.cmds[--dev.n];
-		req->status = dev.bad_lba - req->lba < req->nblk ? -EIO : 0;
-		if (req->op == PLX_OP_ZONE_APPEND || req->op == PLX_OP_ZONE_REPORT)
-			req->result = 77;
-		req = plx_drvq_resolve(dq, req);
-		if (req != NULL)
-			reqs[popped + done++] = req;
-	}
-	if (dq->split_active != 0)
-		plx_drvq_pump(dq);
-	return plx_drvq_count_poll(dq, popped, done, 0);
-}
-
-static int
-queue_setup(
-	struct plx_blk *blk, uint16_t qid, const struct plx_blkq_conf *conf, struct plx_drvq **dq)
-{
-	*dq = aligned_alloc(64, sizeof(**dq));
-	memset(*dq, 0, sizeof(**dq));
-	(*dq)->submit = drv_submit;
-	(*dq)->poll = drv_poll;
-	(*dq)->issue = issue;
-	return plx_drvq_init(*dq, blk, qid, conf, 4096);
+	if (dev.n == 0)
+		return NULL;
+	req = dev.cmds[--dev.n];
+	req->status = dev.bad_lba - req->lba < req->nblk ? -EIO : 0;
+	if (req->op == PLX_OP_ZONE_APPEND || req->op == PLX_OP_ZONE_REPORT)
+		req->result = 77;
+	return req;
 }
 
 static void
-queue_release(struct plx_blk *blk, struct plx_drvq *dq)
+made_queue(struct plx_drvq *dq)
 {
-	plx_drvq_fini(dq);
-	free(dq);
+	(void)dq;
 }
 
-static const struct plx_blk_ops ops = {.queue_setup = queue_setup, .queue_release = queue_release};
+static const struct plx_blk_ops ops = {
+	.queue_setup = made_queue_setup,
+	.queue_release = made_queue_release,
+};
 
 static void
 set_up(uint32_t zone, unsigned int flags)
 {
-	struct plx_blk *blk;
-
-	memset(&dev, 0, sizeof(dev));
-	dev.blk.info = (struct plx_blk_info){
-		.name = "t0",
+	const struct plx_blk_info info = {
 		.nblocks = NBLOCKS,
 		.block_size = BS,
 		.max_nblk = MAX_NBLK,
@@ -147,30 +104,11 @@ set_up(uint32_t zone, unsigned int flags)
 		.zone_nblk = zone,
 		.nb_zones = zone != 0 ? NBLOCKS / zone : 0,
 		.caps = PLX_BLK_CAP_WRITE_ZEROES | PLX_BLK_CAP_COPY,
-		.max_queues = 1,
-		.max_depth = 64,
-		.numa_node = -1,
 	};
-	dev.blk.ops = &ops;
-	dev.bad_lba = UINT64_MAX;
-	plx_ctrl_lock();
-	REQUIRE(plx_blk_register(&dev.blk) == 0);
-	plx_ctrl_unlock();
-	REQUIRE(plx_blk_open("t0", flags, &blk) == 0);
-	REQUIRE(plx_blk_configure(blk, 1) == 0);
-	REQUIRE(plx_blkq_setup(blk, 0, NULL) == 0);
-	REQUIRE(plx_blk_start(blk) == 0);
-	q = plx_blk_queue_get(blk, 0);
-}
 
-static void
-tear_down(void)
-{
-	CHECK_EQ(q->inflight, 0);
-	CHECK_EQ(plx_blk_close(&dev.blk), 0);
-	plx_ctrl_lock();
-	plx_blk_unregister(&dev.blk);
-	plx_ctrl_unlock();
+	memset(&dev, 0, sizeof(dev));
+	dev.bad_lba = UINT64_MAX;
+	made_start(&info, &ops, flags);
 }
 
 static void
@@ -217,17 +155,17 @@ test_in_sequence(void)
 		CHECK_EQ(
 			run((struct plx_blk_req){.op = writing[i], .nblk = 100, .buf = mem}), -EIO);
 		CHECK_EQ(dev.commands, 3);
-		tear_down();
+		made_close();
 	}
 	/* reads, and a device without zones, have all commands out at once */
 	set_up(ZONE, PLX_BLK_O_WRITE);
 	CHECK_EQ(run((struct plx_blk_req){.op = PLX_OP_READ, .nblk = 100, .buf = mem}), 0);
 	CHECK_EQ(dev.most, 7);
-	tear_down();
+	made_close();
 	set_up(0, PLX_BLK_O_WRITE);
 	CHECK_EQ(run((struct plx_blk_req){.op = PLX_OP_WRITE, .nblk = 100, .buf = mem}), 0);
 	CHECK_EQ(dev.most, 7);
-	tear_down();
+	made_close();
 }
 
 /* One that waits for its part keeps no other from going on. */
@@ -247,7 +185,7 @@ test_side_by_side(void)
 	CHECK_EQ(dev.n, 1 + 3 + 3);
 	collect(3);
 	CHECK_EQ(dev.commands, 9);
-	tear_down();
+	made_close();
 }
 
 static void
@@ -282,7 +220,7 @@ test_copy(void)
 	CHECK_EQ(run(req), -EINVAL);
 	req.nseg = 0;
 	CHECK_EQ(run(req), -EINVAL);
-	tear_down();
+	made_close();
 	set_up(ZONE, PLX_BLK_O_WRITE);
 	for (i = 0; i < 8; i++)
 		r[i] = (struct plx_copy_range){.lba = 1024 + 40 * i, .nblk = 20};
@@ -290,7 +228,7 @@ test_copy(void)
 	req.ranges = r;
 	CHECK_EQ(run(req), 0);
 	CHECK_EQ(dev.most, 1);
-	tear_down();
+	made_close();
 }
 
 /* A result comes through a bounce buffer, and a report is cut to what one command takes. */
@@ -312,13 +250,13 @@ test_results(void)
 		CHECK_EQ(req.status, 0);
 		CHECK_EQ(req.result, 77);
 		CHECK_EQ(dev.commands, 1);
-		tear_down();
+		made_close();
 	}
 	set_up(ZONE, PLX_BLK_O_WRITE);
 	CHECK_EQ(run((struct plx_blk_req){
 			 .op = PLX_OP_ZONE_APPEND, .nblk = MAX_NBLK + 1, .buf = mem}),
 		-EMSGSIZE);
-	tear_down();
+	made_close();
 }
 
 static void
@@ -332,7 +270,7 @@ test_refused(void)
 	for (i = 0; i < RTE_DIM(all); i++)
 		CHECK_EQ(run((struct plx_blk_req){.op = all[i], .nblk = 1, .buf = mem}), -EROFS);
 	CHECK_EQ(run((struct plx_blk_req){.op = PLX_OP_ZONE_REPORT, .nblk = 1, .buf = mem}), 0);
-	tear_down();
+	made_close();
 	set_up(0, PLX_BLK_O_WRITE);
 	for (i = 0; i < RTE_DIM(all); i++)
 		if (all[i] != PLX_OP_COPY)
@@ -340,7 +278,7 @@ test_refused(void)
 				-EOPNOTSUPP);
 	CHECK_EQ(run((struct plx_blk_req){.op = PLX_OP_ZONE_REPORT, .nblk = 1, .buf = mem}),
 		-EOPNOTSUPP);
-	tear_down();
+	made_close();
 }
 
 /* Flags that there are not, or not for this operation: among them those of the class itself. */
@@ -364,7 +302,7 @@ test_flags(void)
 		}
 	}
 	CHECK_EQ(dev.commands, 0);
-	tear_down();
+	made_close();
 }
 
 int

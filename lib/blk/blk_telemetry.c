@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_common.h>
 #include <rte_telemetry.h>
 
 #include "plx_ctrl.h"
@@ -31,31 +32,6 @@ static const char *const op_names[PLX_OP_MAX] = {
 	[PLX_OP_COPY] = "copy",
 	[PLX_OP_SECURE_ERASE] = "secure_erase",
 };
-
-/* What a command was asked: NAME[,WORD]. */
-struct args {
-	const char *word; /* NULL: none */
-	char text[PLX_BLK_NAME_MAX + 32];
-};
-
-/* Under the control lock. @return the device, or NULL */
-static struct plx_blk *
-device(const char *params, struct args *a)
-{
-	struct plx_blk *blk = NULL;
-	char *comma;
-
-	if (params == NULL || strlen(params) >= sizeof(a->text))
-		return NULL;
-	strcpy(a->text, params);
-	comma = strchr(a->text, ',');
-	if (comma != NULL)
-		*comma = '\0';
-	a->word = comma != NULL ? comma + 1 : NULL;
-	while ((blk = plx_blk_next(blk)) != NULL && strcmp(blk->info.name, a->text) != 0)
-		;
-	return blk;
-}
 
 /* @return the queue that a word names, UINT16_MAX for none given, -EINVAL */
 static int
@@ -87,9 +63,12 @@ list(const char *cmd, const char *params, struct rte_tel_data *d)
 	return 0;
 }
 
-static void
-add_info(struct rte_tel_data *d, const struct plx_blk_info *i)
+static int
+info(struct plx_blk *blk, const char *word, struct rte_tel_data *d)
 {
+	const struct plx_blk_info *i = &blk->info;
+
+	(void)word;
 	rte_tel_data_add_dict_string(d, "name", i->name);
 	rte_tel_data_add_dict_string(d, "driver", i->driver);
 	rte_tel_data_add_dict_string(d, "state", plx_blk_state_name(i->state));
@@ -110,23 +89,7 @@ add_info(struct rte_tel_data *d, const struct plx_blk_info *i)
 	rte_tel_data_add_dict_int(d, "max_depth", i->max_depth);
 	rte_tel_data_add_dict_int(d, "nb_queues", i->nb_queues);
 	rte_tel_data_add_dict_int(d, "numa_node", i->numa_node);
-}
-
-static int
-info(const char *cmd, const char *params, struct rte_tel_data *d)
-{
-	struct plx_blk *blk;
-	struct args a;
-
-	(void)cmd;
-	plx_ctrl_lock();
-	blk = device(params, &a);
-	if (blk != NULL) {
-		rte_tel_data_start_dict(d);
-		add_info(d, &blk->info);
-	}
-	plx_ctrl_unlock();
-	return blk != NULL ? 0 : -EINVAL;
+	return 0;
 }
 
 static void
@@ -154,25 +117,15 @@ add_stats(struct rte_tel_data *d, const struct plx_blk_stats *st)
 }
 
 static int
-stats(const char *cmd, const char *params, struct rte_tel_data *d)
+stats(struct plx_blk *blk, const char *word, struct rte_tel_data *d)
 {
 	struct plx_blk_stats st;
-	struct plx_blk *blk;
-	struct args a;
-	int qid, rc = -EINVAL;
+	int qid = queue_id(blk, word);
+	int rc = qid >= 0 ? plx_blk_stats_get(blk, (uint16_t)qid, &st) : qid;
 
-	(void)cmd;
-	plx_ctrl_lock();
-	blk = device(params, &a);
-	qid = blk != NULL ? queue_id(blk, a.word) : -EINVAL;
-	if (qid >= 0)
-		rc = plx_blk_stats_get(blk, (uint16_t)qid, &st);
-	plx_ctrl_unlock();
-	if (rc != 0)
-		return rc;
-	rte_tel_data_start_dict(d);
-	add_stats(d, &st);
-	return 0;
+	if (rc == 0)
+		add_stats(d, &st);
+	return rc;
 }
 
 static void
@@ -199,22 +152,13 @@ add_queue(struct rte_tel_data *d, const struct plx_blk *blk, uint16_t qid)
 }
 
 static int
-queues(const char *cmd, const char *params, struct rte_tel_data *d)
+queues(struct plx_blk *blk, const char *word, struct rte_tel_data *d)
 {
-	struct plx_blk *blk;
-	struct args a;
-
-	(void)cmd;
-	plx_ctrl_lock();
-	blk = device(params, &a);
-	if (blk != NULL) {
-		rte_tel_data_start_dict(d);
-		for (uint16_t i = 0; i < blk->info.nb_queues; i++)
-			if (blk->queues[i] != NULL)
-				add_queue(d, blk, i);
-	}
-	plx_ctrl_unlock();
-	return blk != NULL ? 0 : -EINVAL;
+	(void)word;
+	for (uint16_t i = 0; i < blk->info.nb_queues; i++)
+		if (blk->queues[i] != NULL)
+			add_queue(d, blk, i);
+	return 0;
 }
 
 static void
@@ -237,27 +181,18 @@ add_latency(struct rte_tel_data *d, const char *name, const struct plx_blk_laten
 }
 
 static int
-latency(const char *cmd, const char *params, struct rte_tel_data *d)
+latency(struct plx_blk *blk, const char *word, struct rte_tel_data *d)
 {
 	static const char *const kinds[PLX_BLK_LATENCY_KINDS] = {"read", "write", "other"};
 	struct plx_blk_latency l = {0};
-	struct plx_blk *blk;
-	struct args a;
 	int rc = 0;
 
-	(void)cmd;
-	plx_ctrl_lock();
-	blk = device(params, &a);
-	if (blk == NULL)
+	if (word != NULL && (strcmp(word, "on") == 0 || strcmp(word, "off") == 0))
+		rc = plx_blk_latency_enable(blk, word[1] == 'n');
+	else if (word != NULL)
 		rc = -EINVAL;
-	else if (a.word != NULL && (strcmp(a.word, "on") == 0 || strcmp(a.word, "off") == 0))
-		rc = plx_blk_latency_enable(blk, a.word[1] == 'n');
-	else if (a.word != NULL)
-		rc = -EINVAL;
-	if (rc == 0) {
-		rte_tel_data_start_dict(d);
+	if (rc == 0)
 		rte_tel_data_add_dict_string(d, "measured", blk->latency ? "yes" : "no");
-	}
 	for (unsigned int k = 0; rc == 0 && blk->latency && k < PLX_BLK_LATENCY_KINDS; k++) {
 		rc = plx_blk_latency_get(blk, UINT16_MAX, (enum plx_blk_latency_kind)k, &l);
 		if (rc == 0)
@@ -265,6 +200,44 @@ latency(const char *cmd, const char *params, struct rte_tel_data *d)
 	}
 	if (rc == 0)
 		rte_tel_data_add_dict_u64(d, "missed", l.missed);
+	return rc;
+}
+
+/* What is asked of one device, with NAME[,WORD]. */
+static const struct command {
+	const char *name;
+	int (*run)(struct plx_blk *blk, const char *word, struct rte_tel_data *d);
+	const char *help;
+} commands[] = {
+	{"/plx/dev/info", info, "What a device is. Parameters: name"},
+	{"/plx/dev/stats", stats, "Counters of a device or queue. Parameters: name[,queue]"},
+	{"/plx/dev/queues", queues, "A device's queues. Parameters: name"},
+	{"/plx/dev/latency", latency,
+		"Latency of requests, measured between 'on' and 'off'. Parameters: name[,on|off]"},
+};
+
+static int
+of_device(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	char name[PLX_BLK_NAME_MAX + 32];
+	const struct command *c = commands;
+	struct plx_blk *blk = NULL;
+	char *word;
+	int rc;
+
+	while (strcmp(c->name, cmd) != 0)
+		c++;
+	if (params == NULL || strlen(params) >= sizeof(name))
+		return -EINVAL;
+	strcpy(name, params);
+	word = strchr(name, ',');
+	if (word != NULL)
+		*word++ = '\0';
+	rte_tel_data_start_dict(d);
+	plx_ctrl_lock();
+	while ((blk = plx_blk_next(blk)) != NULL && strcmp(blk->info.name, name) != 0)
+		;
+	rc = blk != NULL ? c->run(blk, word, d) : -EINVAL;
 	plx_ctrl_unlock();
 	return rc;
 }
@@ -279,11 +252,6 @@ blk_telemetry_register(void)
 	done = true;
 	/* with no room for more commands there are none of ours: nothing else suffers */
 	rte_telemetry_register_cmd("/plx/dev/list", list, "Block devices. No parameters");
-	rte_telemetry_register_cmd("/plx/dev/info", info, "What a device is. Parameters: name");
-	rte_telemetry_register_cmd(
-		"/plx/dev/stats", stats, "Counters of a device or queue. Parameters: name[,queue]");
-	rte_telemetry_register_cmd(
-		"/plx/dev/queues", queues, "A device's queues. Parameters: name");
-	rte_telemetry_register_cmd("/plx/dev/latency", latency,
-		"Latency of requests, measured between 'on' and 'off'. Parameters: name[,on|off]");
+	for (unsigned int i = 0; i < RTE_DIM(commands); i++)
+		rte_telemetry_register_cmd(commands[i].name, of_device, commands[i].help);
 }

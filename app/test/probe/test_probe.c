@@ -2,29 +2,11 @@
 /* Device strings, arguments, and the state machines of attachments with a driver made for it. */
 #include <errno.h>
 
-#include <rte_log.h>
-
 #include "plx_blk.h"
 #include "plx_ctrl.h"
 #include "plx_eal.h"
 #include "plx_probe_drv.h"
-#include "plx_test.h"
-
-/* ---- what was logged ---- */
-
-static char logged[4096];
-
-static ssize_t
-log_write(void *cookie, const char *buf, size_t len)
-{
-	size_t n = strlen(logged);
-
-	if (n + len < sizeof(logged)) {
-		memcpy(logged + n, buf, len);
-		logged[n + len] = '\0';
-	}
-	return (ssize_t)len;
-}
+#include "plx_test_log.h"
 
 /* Attaching must fail so, with one line that says all of these. */
 static void
@@ -392,12 +374,9 @@ test_registry(void)
 int
 main(int argc, char **argv)
 {
-	FILE *log = fopencookie(NULL, "w", (cookie_io_functions_t){.write = log_write});
-
 	REQUIRE(plx_eal_init_app(argc, argv) >= 0);
 	REQUIRE(plx_driver_register(&fake_driver) == 0);
-	setvbuf(log, NULL, _IONBF, 0);
-	rte_openlog_stream(log);
+	log_catch();
 	RUN(test_strings_refused);
 	RUN(test_missing_socket);
 	RUN(test_strings_accepted);
@@ -408,8 +387,7 @@ main(int argc, char **argv)
 	RUN(test_inner);
 	RUN(test_detach_started);
 	RUN(test_registry);
-	rte_openlog_stream(NULL);
+	log_release();
 	plx_eal_cleanup();
-	fclose(log);
 	return TEST_RESULT();
 }

@@ -8,9 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <rte_log.h>
-
-#include "plx_test.h"
+#include "plx_test_log.h"
 #include "plx_vfio.h"
 #include "vfio_kernel_priv.h"
 
@@ -19,19 +17,6 @@
 #define GROUPS "/sys/kernel/iommu_groups/"
 
 static char root[64] = "/tmp/plx-vfio-XXXXXX";
-static char logged[4096];
-
-static ssize_t
-log_write(void *cookie, const char *buf, size_t len)
-{
-	size_t n = strlen(logged);
-
-	if (n + len < sizeof(logged)) {
-		memcpy(logged + n, buf, len);
-		logged[n + len] = '\0';
-	}
-	return (ssize_t)len;
-}
 
 /* ---- the tree ---- */
 
@@ -206,17 +191,15 @@ holders(void)
 int
 main(void)
 {
-	static const cookie_io_functions_t io = {.write = log_write};
-
 	REQUIRE(mkdtemp(root) != NULL);
 	vfio_host_root = root;
-	rte_openlog_stream(fopencookie(NULL, "w", io));
-	setvbuf(rte_log_get_stream(), NULL, _IONBF, 0);
+	log_catch();
 	RUN(before_it_is_bound);
 	RUN(bound);
 	RUN(character_device);
 	RUN(siblings);
 	RUN(holders);
 	clean();
+	log_release();
 	return TEST_RESULT();
 }

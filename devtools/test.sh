@@ -39,7 +39,9 @@ tests()
 	shift 2
 
 	rm -f "$dir/meson-logs/$log.json"
-	(cd "$dir" && $no_aslr meson test --no-rebuild --quiet --logbase "$log" "$@") \
+	# two a processor: more than half of a test's time is spent asleep
+	(cd "$dir" && $no_aslr meson test --no-rebuild --quiet --num-processes $((2 * $(nproc))) \
+		--logbase "$log" "$@") \
 		</dev/null >"$logs/$log.log" 2>&1
 	if [ -f "$dir/meson-logs/$log.json" ]; then
 		"$top/devtools/results.py" add "$results" "$run" "$dir/meson-logs/$log.json"
@@ -65,7 +67,7 @@ run_release()
 		record skipped "release, ordinary memory" "all tests" \
 			"this machine has hugepages reserved, programs take them"
 	fi
-	if hugepages_reserve 768; then
+	if hugepages_reserve 1024; then
 		tests "release, hugepages" "$build" "${not_now[@]}"
 		hugepages_return
 	elif [ "$(meminfo HugePages_Total)" = 0 ]; then

@@ -129,10 +129,11 @@ struct tb_queue {
 	uint32_t stride;         /**< so far apart */
 	uint64_t draining_since; /**< TSC, or of the last completion since; 0: not draining */
 	bool lost;               /**< draining came to no end */
+	bool looks;              /**< verify, or metadata moves: verify_queue.c sees each I/O */
 	bool verify;
 	struct tb_verify v;
 	struct tb_meta meta;
-	uint32_t *gen;     /**< by unit, see worker.c; NULL: nothing is written or verified */
+	uint32_t *gen;     /**< by unit, see verify_queue.c; NULL: nothing is written or verified */
 	uint64_t back_pos; /**< next unit to read back */
 
 	struct tb_worker *worker;
@@ -258,6 +259,17 @@ void tb_queue_init(struct tb_queue *q);
 int tb_queue_poll(void *queue);
 /** After plx_blk_stop(): collect what is left. */
 void tb_queue_collect(struct tb_queue *q);
+
+/* verify_queue.c: of queues with .looks */
+/** @return whether nothing in flight touches the unit */
+bool tb_data_idle(const struct tb_queue *q, uint64_t unit);
+/** The next unit to read back, of a queue with .gen. @return false: there are no more */
+bool tb_data_readback(struct tb_queue *q, uint64_t *unit);
+/** Fill an I/O's buffers, before it is submitted; or take that back: it will not be. */
+void tb_data_lend(struct tb_queue *q, struct plx_blk_req *req);
+void tb_data_unlend(struct tb_queue *q, const struct plx_blk_req *req);
+/** What a finished I/O means for the data that is known to be on the device. */
+void tb_data_back(struct tb_queue *q, const struct plx_blk_req *req, uint64_t now);
 
 /* sum.c */
 /** @return an empty one, or NULL after one line */

@@ -15,11 +15,6 @@
 #define DRAWS 8  /* random addresses tried for one that is not in flight */
 #define DRAIN_SECONDS 10
 
-/* A unit's entry in tb_queue.gen. */
-#define GEN_BUSY (1u << 31)    /* in flight: nothing else may go there */
-#define GEN_UNKNOWN (1u << 30) /* a write failed: either generation may be there */
-#define GEN_MASK (GEN_UNKNOWN - 1)
-
 /* An I/O failed. @return false: its buffer can't be used again */
 static bool __attribute__((noinline, cold)) failed(struct tb_queue *q, struct plx_blk_req *req)
 {
@@ -180,101 +175,20 @@ static const tb_turn turns[][3] = {
 
 /* ---- the slow turn ---- */
 
-static uint64_t
-unit_of(const struct tb_queue *q, const struct plx_blk_req *req)
-{
-	return (req->lba - q->base) / q->nblk;
-}
-
-static uint32_t
-gen_after(uint32_t gen)
-{
-	gen = (gen + 1) & GEN_MASK;
-	return gen == 0 ? 1 : gen;
-}
-
-/* A read's data, then its metadata. known: the data is of this run or an earlier one. */
-static void
-check(struct tb_queue *q, const struct plx_blk_req *req, uint32_t gen, bool known, uint64_t now)
-{
-	struct tb_mismatch *bad = &q->sum->bad;
-	uint64_t before = bad->blocks;
-	uint32_t wrong = 0;
-
-	if (known)
-		wrong = tb_verify_check(&q->v, req->buf, req->lba, req->nblk, gen, bad);
-	if (wrong == 0 && req->ext != NULL)
-		wrong = tb_meta_check(&q->meta, req, known ? &q->v : NULL, bad);
-	if (!q->verify && q->meta.pi_seen)
-		bad->checked += req->nblk;
-	if (wrong != 0 && before == 0)
-		bad->tsc = now;
-}
-
-/* Are the blocks of an I/O ours, whatever came before? */
-static bool
-known(const struct tb_queue *q, const struct plx_blk_req *req)
-{
-	uint32_t gen;
-
-	if (q->gen == NULL) /* written by an earlier run, if verified */
-		return q->verify;
-	gen = q->gen[unit_of(q, req)];
-	return (gen & GEN_MASK) != 0 && !(gen & GEN_UNKNOWN);
-}
-
-/* What a finished I/O means for the data that is known to be on the device. */
-static void
-verify_back(struct tb_queue *q, const struct plx_blk_req *req, uint64_t now)
-{
-	bool read = req->op == PLX_OP_READ && req->status == 0;
-	uint32_t *gen;
-
-	if (q->gen == NULL) { /* any generation */
-		if (read)
-			check(q, req, 0, known(q, req), now);
-		return;
-	}
-	gen = &q->gen[unit_of(q, req)];
-	if (req->op == PLX_OP_WRITE)
-		*gen = GEN_BUSY | gen_after(*gen & GEN_MASK) | (req->status == 0 ? 0 : GEN_UNKNOWN);
-	else if (read)
-		check(q, req, *gen & GEN_MASK, known(q, req), now);
-	/* a write that may still be under way keeps its unit for ever */
-	if (!(req->flags & PLX_IO_MAYBE_DMA))
-		*gen &= ~GEN_BUSY;
-}
-
 /* The next unit of the run. @return false: it is in flight */
 static bool
 draw(struct tb_queue *q, uint64_t bits, uint64_t *unit)
 {
 	struct tb_walk *w = &q->walk;
 
-	if (w->kind == TB_WALK_SEQ && q->gen != NULL && (q->gen[w->pos] & GEN_BUSY))
+	if (w->kind == TB_WALK_SEQ && !tb_data_idle(q, w->pos))
 		return false;
 	for (int i = 0; i < DRAWS; i++) {
 		*unit = tb_walk_next(w, w->kind, bits);
-		if (q->gen == NULL || !(q->gen[*unit] & GEN_BUSY))
+		if (tb_data_idle(q, *unit))
 			return true;
 		bits = tb_random(&w->rng);
 	}
-	return false;
-}
-
-/* The next unit to read back. @return false: there are no more */
-static bool
-draw_back(struct tb_queue *q, uint64_t *unit)
-{
-	for (; q->back_pos < q->walk.units; q->back_pos++) {
-		if (q->gen[q->back_pos] & GEN_UNKNOWN) {
-			q->sum->skipped += q->nblk;
-		} else if (q->gen[q->back_pos] != 0) {
-			*unit = q->back_pos++;
-			return true;
-		}
-	}
-	q->left = 0;
 	return false;
 }
 
@@ -286,8 +200,10 @@ prepare(struct tb_queue *q, struct plx_blk_req *req)
 
 	req->op = q->op;
 	if (q->phase == TB_READBACK) {
-		if (!draw_back(q, &unit))
+		if (!tb_data_readback(q, &unit)) {
+			q->left = 0;
 			return false;
+		}
 		req->op = PLX_OP_READ;
 	} else {
 		if (q->mixed)
@@ -297,17 +213,8 @@ prepare(struct tb_queue *q, struct plx_blk_req *req)
 		q->left--;
 	}
 	req->lba = q->base + unit * q->nblk;
-	if (q->verify && req->op == PLX_OP_READ)
-		tb_verify_spoil(&q->v, req->buf, req->nblk);
-	if (q->gen != NULL) {
-		if (req->op == PLX_OP_WRITE)
-			tb_verify_fill(&q->v, req->buf, req->lba, req->nblk,
-				gen_after(q->gen[unit] & GEN_MASK));
-		q->gen[unit] |= GEN_BUSY;
-	}
-	if (q->meta.ext != NULL)
-		tb_meta_lend(&q->meta, req, (uint16_t)(req - q->reqs),
-			req->op == PLX_OP_READ ? known(q, req) : q->verify);
+	if (q->looks)
+		tb_data_lend(q, req);
 	return true;
 }
 
@@ -318,8 +225,8 @@ unprepare(struct tb_queue *q)
 	while (q->npend > 0) {
 		struct plx_blk_req *req = q->pend[--q->npend];
 
-		if (q->gen != NULL)
-			q->gen[unit_of(q, req)] &= ~GEN_BUSY;
+		if (q->looks)
+			tb_data_unlend(q, req);
 		q->idle[q->nidle++] = req;
 	}
 }
@@ -340,8 +247,8 @@ reap(struct tb_queue *q)
 	for (uint16_t i = 0; i < n; i++) {
 		struct plx_blk_req *req = q->burst[i];
 
-		if (q->verify || q->meta.ext != NULL)
-			verify_back(q, req, now);
+		if (q->looks)
+			tb_data_back(q, req, now);
 		if (req->status == 0)
 			tb_hist_add(&s->lat[q->phase == TB_READBACK ? TB_BACK : req->op],
 				now - stamp_of(req));
@@ -458,8 +365,8 @@ tb_queue_init(struct tb_queue *q)
 		q->idle[q->nidle++] = &q->reqs[q->qd - 1 - i];
 	}
 	q->phase = TB_RUN;
-	q->turn = q->verify || q->meta.ext != NULL ? slow_turn
-						   : turns[q->walk.kind][q->mixed ? 2 : q->op];
+	q->looks = q->verify || q->meta.ext != NULL;
+	q->turn = q->looks ? slow_turn : turns[q->walk.kind][q->mixed ? 2 : q->op];
 }
 
 void

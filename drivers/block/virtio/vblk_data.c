@@ -254,6 +254,20 @@ type(const struct plx_blk_req *req)
 	return type_of[req->op];
 }
 
+/* 0 where the command is of no place, or of ranges (5.2.6): some devices look. */
+static uint64_t
+sector(const struct vblk_queue *q, const struct plx_blk_req *req)
+{
+	switch (req->op) {
+	case PLX_OP_WRITE_ZEROES:
+	case PLX_OP_DISCARD:
+	case PLX_OP_SECURE_ERASE:
+		return 0;
+	default:
+		return req->flags & PLX_IO_ALL_ZONES ? 0 : req->lba << q->sector_shift;
+	}
+}
+
 int
 vblk_issue_marked(struct vblk_queue *q, struct plx_blk_req *req, uint8_t mark)
 {
@@ -266,8 +280,7 @@ vblk_issue_marked(struct vblk_queue *q, struct plx_blk_req *req, uint8_t mark)
 	if (!plx_virtq_room(&q->vq, 1))
 		return -EAGAIN;
 	id = plx_virtq_next_id(&q->vq);
-	put_header(q, &c, id, flush ? VBLK_T_FLUSH : type(req),
-		flush ? 0 : req->lba << q->sector_shift);
+	put_header(q, &c, id, flush ? VBLK_T_FLUSH : type(req), flush ? 0 : sector(q, req));
 	c.nout = c.n;
 	rc = flush ? 0 : put_body(q, &c, req, id);
 	if (rc != 0)

@@ -25,6 +25,7 @@
 #define BIT(n) (1ull << (n))
 #define SECTORS 4096
 #define QSIZE_MAX 1024
+#define FORGOTTEN 800
 
 enum evil {
 	HONEST,
@@ -44,6 +45,9 @@ enum evil {
 	TOO_LONG,
 	JUMPS,
 	NO_STATUS,
+	FORGETS, /* a request */
+	/* the requests of a block, each time */
+	FORGETS_BLOCK,
 	/* the configuration */
 	GROWS,
 };
@@ -68,9 +72,13 @@ static void
 serve_one(struct back *b, struct vqd_chain *c)
 {
 	uint32_t type, len = 1;
-	bool wrong = b->evil >= BAD_ID && b->evil <= NO_STATUS && !b->fired && b->done > 20;
+	bool wrong = b->evil >= BAD_ID && b->evil <= FORGETS && !b->fired && b->done > 20;
+	uint64_t sector;
 
 	memcpy(&type, c->piece[0].va, sizeof(type));
+	memcpy(&sector, c->piece[0].va + 8, sizeof(sector));
+	if (b->evil == FORGETS_BLOCK && sector == FORGOTTEN)
+		return;
 	if (type == 0)
 		for (uint16_t i = c->nout; i < c->nout + c->nin - 1; i++) {
 			memset(c->piece[i].va, 0x5a, c->piece[i].len);
@@ -78,6 +86,8 @@ serve_one(struct back *b, struct vqd_chain *c)
 		}
 	b->done++;
 	b->fired |= wrong;
+	if (wrong && b->evil == FORGETS)
+		return;
 	if (!wrong || b->evil != NO_STATUS)
 		*c->piece[c->nout + c->nin - 1].va = type > 1 ? 2 : 0;
 	if (wrong && b->evil == BAD_ID)
@@ -331,11 +341,11 @@ static struct plx_blk *blk;
 static struct plx_blkq *q;
 
 static void
-open_device(void)
+open_device(const char *keys)
 {
 	struct plx_blkq_conf conf = {.depth = DEPTH};
 
-	REQUIRE(attach("") == 0);
+	REQUIRE(attach(keys) == 0);
 	REQUIRE(plx_blk_open("v", PLX_BLK_O_WRITE, &blk) == 0);
 	REQUIRE(plx_blk_configure(blk, 1) == 0 && plx_blkq_setup(blk, 0, &conf) == 0);
 	REQUIRE(plx_blk_start(blk) == 0);
@@ -394,7 +404,7 @@ recovered(enum evil evil, bool packed, unsigned int errors)
 	struct plx_blk_event ev;
 
 	begin(evil, packed);
-	open_device();
+	open_device("");
 	CHECK_EQ(reads(50), errors);
 	CHECK(back.fired);
 	plx_blk_stats_get(blk, UINT16_MAX, &st);
@@ -419,6 +429,60 @@ test_ring(void)
 	recovered(JUMPS, false, 0);
 }
 
+/* A request without an answer, among others that have theirs, is sent again after a reset. */
+static void
+test_late(void)
+{
+	struct plx_blk_stats st;
+	struct plx_blk_event ev;
+
+	for (int packed = 0; packed < 2; packed++) {
+		begin(FORGETS, packed);
+		open_device(",io_timeout=200");
+		CHECK_EQ(reads(50), 0);
+		CHECK(back.fired);
+		plx_blk_stats_get(blk, UINT16_MAX, &st);
+		CHECK_EQ(st.late, 1);
+		CHECK_EQ(st.bad_device, 0);
+		CHECK(st.retried != 0);
+		CHECK(plx_blk_event_get(blk, &ev) == 1 && ev.type == PLX_BLK_EVENT_RESET);
+		close_device();
+		end();
+	}
+}
+
+/* What is late twice ends so; what is in flight beside it ends well. */
+static void
+test_late_again(void)
+{
+	struct plx_blk_req r[2], *p[2] = {&r[0], &r[1]}, *got;
+	uint8_t *buf = plx_mem_alloc(8192, 4096, -1);
+	struct plx_blk_stats st;
+	time_t until = time(NULL) + 15;
+
+	begin(FORGETS_BLOCK, false);
+	open_device(",io_timeout=200");
+	for (int i = 0; i < 2; i++)
+		r[i] = (struct plx_blk_req){.op = PLX_OP_READ,
+			.lba = i == 0 ? FORGOTTEN : 8,
+			.nblk = 8,
+			.buf = buf + i * 4096};
+	REQUIRE(plx_blkq_submit(q, p, 2) == 2);
+	for (int n = 0; n < 2;) {
+		n += plx_blkq_poll(q, &got, 1);
+		plx_ctrl_poll();
+		REQUIRE(time(NULL) < until);
+	}
+	CHECK_EQ(r[0].status, -ETIMEDOUT);
+	CHECK_EQ(r[1].status, 0);
+	CHECK_EQ(reads(2), 0);
+	plx_blk_stats_get(blk, UINT16_MAX, &st);
+	CHECK_EQ(st.late, 2);
+	close_device();
+	end();
+	plx_mem_free(buf);
+}
+
 /* The size is another at each look, and the back end says so: what was seen last holds. */
 static void
 test_config(void)
@@ -431,7 +495,7 @@ test_config(void)
 	time_t until = time(NULL) + 10;
 
 	begin(GROWS, false);
-	open_device();
+	open_device("");
 	plx_blk_info_get(blk, &info);
 	CHECK(info.nblocks >= SECTORS);
 	REQUIRE(send(back.backend, &m, sizeof(m), MSG_NOSIGNAL) == sizeof(m));
@@ -538,7 +602,7 @@ test_stop_while_away(void)
 	int rc;
 
 	begin(HONEST, true);
-	open_device();
+	open_device("");
 	back.evil = CLOSES;
 	shutdown(back.fd, SHUT_RDWR);
 	while (info.state != PLX_BLK_RESETTING) {
@@ -570,6 +634,8 @@ main(int argc, char **argv)
 	RUN(test_bad_strings);
 	RUN(test_protocol);
 	RUN(test_ring);
+	RUN(test_late);
+	RUN(test_late_again);
 	RUN(test_config);
 	RUN(test_intr);
 	RUN(test_another);

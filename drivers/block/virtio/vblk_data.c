@@ -45,7 +45,7 @@ vblk_status_errno(uint8_t status)
 struct chain {
 	struct plx_virtq_buf buf[VBLK_SEGS + 2];
 	uint16_t n, nout; /* in all; of which the device reads */
-	uint8_t mark;
+	uint16_t mark;
 };
 
 static void
@@ -269,7 +269,7 @@ sector(const struct vblk_queue *q, const struct plx_blk_req *req)
 }
 
 int
-vblk_issue_marked(struct vblk_queue *q, struct plx_blk_req *req, uint8_t mark)
+vblk_issue_marked(struct vblk_queue *q, struct plx_blk_req *req, uint16_t mark)
 {
 	bool flush = req->op == PLX_OP_FLUSH || (mark & VBLK_MARK_FLUSH);
 	bool append = req->op == PLX_OP_ZONE_APPEND;
@@ -304,7 +304,7 @@ int
 vblk_issue(struct plx_drvq *dq, struct plx_blk_req *req)
 {
 	struct vblk_queue *q = (struct vblk_queue *)dq;
-	uint8_t mark = 0;
+	uint16_t mark = 0;
 	int rc = check(q, req);
 
 	if (rc != 0)

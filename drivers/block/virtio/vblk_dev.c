@@ -7,11 +7,14 @@
 #include <rte_byteorder.h>
 
 #include "plx_log.h"
+#include "plx_vfio.h"
 #include "vblk_priv.h"
 
 PLX_LOG_TYPE(vblk, NOTICE);
 
 #define ANSWER_MS 5000
+#define IO_MS 30000
+#define IO_MS_MAX 600000
 
 /* ---- attach ---- */
 
@@ -225,6 +228,7 @@ parse_args(struct vblk *v)
 	v->packed_given = plx_arg_str(v->dev, "packed") != NULL;
 	if (plx_arg_u32(v->dev, "queues", 1, VBLK_MAX_QUEUES, 0, &v->want_queues) != 0 ||
 		plx_arg_bool(v->dev, "packed", true, &v->packed) != 0 ||
+		plx_arg_u32(v->dev, "io_timeout", 0, IO_MS_MAX, IO_MS, &v->io_ms) != 0 ||
 		plx_arg_u32(v->dev, "reconnect", 0, 86400, 30, &seconds) != 0)
 		return -EINVAL;
 	v->reconnect_ms = seconds * 1000;
@@ -314,13 +318,22 @@ static void
 take_late(struct vblk *v)
 {
 	struct vblk_queue *q;
+	bool any = false;
 
 	for (q = v->queues; q != NULL; q = q->next)
 		if (!q->dq.taken && plx_drvq_takeover(&q->dq, -ENODEV) == 0) {
 			plx_drvq_split_cancel(&q->dq, -ENODEV);
-			vblk_queue_drain(q);
-			vblk_queue_cancel(q, -ENODEV, PLX_IO_MAYBE_DMA);
+			any = true;
 		}
+	if (any)
+		vblk_bury(v);
+}
+
+/* The kernel asks for the function. */
+static bool
+wanted_back(const struct vblk *v)
+{
+	return v->dev->vfio != NULL && v->dev->vfio->wanted_back;
 }
 
 /* Nothing is under way: what is there to do? */
@@ -341,8 +354,11 @@ look(struct vblk *v)
 		v->state = VBLK_LOST;
 		return begin(v, vblk_reconnect);
 	}
+	if (wanted_back(v))
+		return begin(v, vblk_leave);
 	if (v->state != VBLK_UP)
 		return 0;
+	vblk_late_look(v);
 	if (__atomic_load_n(&v->sick, __ATOMIC_RELAXED))
 		return begin(v, vblk_recover);
 	if (plx_deadline_past(v->tick) || v->changes_seen != v->vio->config_changes)

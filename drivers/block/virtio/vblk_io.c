@@ -121,7 +121,7 @@ static __rte_noinline struct plx_blk_req *
 complete_slow(
 	struct vblk_queue *q, struct plx_blk_req *req, uint16_t id, uint8_t status, struct due *due)
 {
-	uint8_t mark = q->mark[id];
+	uint16_t mark = q->mark[id];
 
 	q->mark[id] = 0;
 	if (status == VBLK_S_UNSET)
@@ -165,7 +165,7 @@ reap(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *erro
 	const bool packed, const bool owner)
 {
 	const struct vblk_result *const results = q->results;
-	const uint8_t *const mark = q->mark;
+	const uint16_t *const mark = q->mark;
 	struct plx_blk_req **out = reqs;
 	uint16_t i, ids[REAP];
 	struct due due;

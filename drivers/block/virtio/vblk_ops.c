@@ -73,6 +73,7 @@ vblk_give_queues(struct vblk *v, uint16_t n)
 	VBLK_OR_RETURN(&v->up, v->up_rc);
 	__atomic_store_n(&v->sick, false, __ATOMIC_RELAXED);
 	v->state = VBLK_UP;
+	vblk_rejuvenate(v);
 	for (i = 0; i < n; i++) {
 		plx_virtq_publish(v->tqs[i]->vq, v->tqs[i]->vq->packed);
 		plx_virtio_kick(v->tqs[i]);

@@ -10,6 +10,7 @@
  *	vblk_info.c     what the device is: features, configuration, identity
  *	vblk_ops.c      the class's control operations
  *	vblk_recover.c  what the driver does by itself: reconnect, reset, resize
+ *	vblk_late.c     requests that are not answered in time
  *	vblk_dev.c      the attachment: attach, housekeeping, detach
  *	vblk_probe.c    device strings
  */
@@ -51,7 +52,10 @@ enum vblk_mark {
 	VBLK_MARK_FUA = 1 << 0,   /* a write that a flush follows */
 	VBLK_MARK_FLUSH = 1 << 1, /* that flush */
 	VBLK_MARK_ZONE = 1 << 2,  /* has a result, or its data are to be turned round */
+	VBLK_MARK_LATE = 1 << 3,  /* was not answered in time, and was sent again */
 	VBLK_MARK_RETRY = 1 << 4, /* times it was sent again, from here on */
+	VBLK_MARK_RETRIES = 7 << 4,
+	VBLK_MARK_AGE = 1 << 8, /* looks at it (vblk_late.c), from here on */
 };
 
 struct vblk;
@@ -63,7 +67,7 @@ struct vblk_queue {
 	struct plx_virtq vq __rte_cache_aligned;
 	struct vblk_line *lines;
 	struct vblk_result *results;
-	uint8_t *mark; /* enum vblk_mark, by id */
+	uint16_t *mark; /* enum vblk_mark, by id */
 	uint64_t lines_iova;
 	struct plx_mem_range dma; /* the domain's largest range, which can't go away */
 	uint64_t data_flags[2];   /* upper half of a data descriptor: of reads, of writes */
@@ -100,7 +104,7 @@ struct vblk {
 	enum vblk_state state;
 
 	/* what the device string says */
-	uint32_t want_queues, reconnect_ms;
+	uint32_t want_queues, reconnect_ms, io_ms;
 	int want_cache; /* 0: as it is, 1: writeback, 2: writethrough */
 	bool packed, packed_given;
 	bool registered; /* attached */
@@ -118,7 +122,7 @@ struct vblk {
 	bool owned; /* an operation of the class has the transport */
 	uint16_t i, size;
 	uint32_t changes_seen;
-	struct plx_deadline until, op_until, pause, tick;
+	struct plx_deadline until, op_until, pause, tick, look;
 	bool expired, told; /* of a reconnect */
 	const void *answer; /* to the driver's own command */
 	struct vblk_config fresh;
@@ -155,7 +159,7 @@ void vblk_ring(struct vblk_queue *q);
 
 /* vblk_data.c */
 int vblk_issue(struct plx_drvq *dq, struct plx_blk_req *req);
-int vblk_issue_marked(struct vblk_queue *q, struct plx_blk_req *req, uint8_t mark);
+int vblk_issue_marked(struct vblk_queue *q, struct plx_blk_req *req, uint16_t mark);
 size_t vblk_direct(struct plx_drvq *dq, const struct plx_seg *segs, uint32_t nseg, size_t max);
 /* A command of the driver's own on an empty queue. @return where len bytes will be */
 const void *vblk_ask(struct vblk_queue *q, uint32_t type, uint32_t len);
@@ -195,7 +199,18 @@ uint32_t vblk_drain_all(struct vblk *v);
 int vblk_reconnect(struct vblk *v);
 int vblk_recover(struct vblk *v);
 int vblk_watch(struct vblk *v);
+int vblk_leave(struct vblk *v);
 void vblk_dead(struct vblk *v, int why);
+/* A dead device's queues that are taken over by now: end what is in flight. */
+void vblk_bury(struct vblk *v);
+
+/* vblk_late.c */
+/* @return whether it is late, by its mark */
+bool vblk_is_late(uint16_t mark);
+/* Time begins anew for what is in flight. */
+void vblk_rejuvenate(struct vblk *v);
+/* Look whether something is late: v->sick then. */
+void vblk_late_look(struct vblk *v);
 
 /* vblk_dev.c */
 typedef int (*vblk_open_t)(struct plx_dev *dev, struct plx_virtio_dev **vio);

@@ -62,8 +62,8 @@ attach_pci(struct plx_dev *dev)
 	return vblk_attach(dev, open_pci);
 }
 
-#define KEYS "queues", "packed", "cache"
-#define KEYS_HELP "[,queues=N][,packed=0|1][,cache=writeback|writethrough]"
+#define KEYS "queues", "packed", "cache", "io_timeout"
+#define KEYS_HELP "[,queues=N][,packed=0|1][,cache=writeback|writethrough][,io_timeout=30000]"
 
 static const char *const vhost_user_keys[] = {KEYS, "reconnect", "inflight", "timeout", NULL};
 static const char *const keys[] = {KEYS, NULL};

@@ -166,7 +166,7 @@ vblk_queue_alloc(
 	q->tq.vq = &q->vq;
 	q->tq.call_fd = q->tq.kick_fd = -1;
 	set_limits(q);
-	q->mark = calloc(size, 1);
+	q->mark = calloc(size, sizeof(*q->mark));
 	rc = q->mark == NULL ? -ENOMEM : alloc_dma(q, size, conf->socket);
 	if (rc == 0)
 		rc = plx_virtq_init(&q->vq, size, v->features, q->mem);
@@ -260,20 +260,36 @@ vblk_queue_cancel(struct vblk_queue *q, int status, uint8_t flags)
 
 struct again {
 	struct plx_blk_req *req;
-	uint8_t mark;
+	uint16_t mark;
 };
+
+/* What a command is sent again with. @return 0: not again, *rc says how it ends */
+static uint16_t
+mark_again(const struct again *a, int *rc)
+{
+	uint16_t mark = (a->mark & (VBLK_MARK_AGE - 1)) + VBLK_MARK_RETRY;
+
+	*rc = -EIO; /* as it seems, it is what the device stumbles over */
+	if ((mark & VBLK_MARK_RETRIES) > VBLK_MARK_RETRY * VBLK_RETRIES)
+		return 0;
+	if (!vblk_is_late(a->mark))
+		return mark;
+	*rc = -ETIMEDOUT;
+	return mark & VBLK_MARK_LATE ? 0 : mark | VBLK_MARK_LATE;
+}
 
 /* Whether it was executed isn't known: appending again could append twice. */
 static int
 send_again(struct vblk_queue *q, const struct again *a)
 {
-	uint8_t mark = (uint8_t)(a->mark + VBLK_MARK_RETRY);
+	uint16_t mark;
 	int rc;
 
 	if (a->req->op == PLX_OP_ZONE_APPEND)
 		return -ECANCELED;
-	if (mark >= VBLK_MARK_RETRY * (VBLK_RETRIES + 1))
-		return -EIO; /* as it seems, it is what the device stumbles over */
+	mark = mark_again(a, &rc);
+	if (mark == 0)
+		return rc;
 	rc = vblk_issue_marked(q, a->req, mark);
 	if (rc == 0)
 		plx_stat_add(&q->dq.st.retried, 1);
@@ -299,7 +315,7 @@ vblk_queue_replay(struct vblk_queue *q)
 	for (i = 0; i < q->vq.size; i++)
 		if (q->vq.slots[i].cookie != NULL)
 			all[n++] = (struct again){q->vq.slots[i].cookie, q->mark[i]};
-	memset(q->mark, 0, q->vq.size);
+	memset(q->mark, 0, q->vq.size * sizeof(*q->mark));
 	plx_virtq_reset(&q->vq);
 	q->sick = false;
 	for (i = 0; i < n; i++) {

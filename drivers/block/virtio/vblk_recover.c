@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "plx_log.h"
+#include "plx_vfio.h"
 #include "vblk_priv.h"
 
 PLX_LOG_USE(vblk);
@@ -21,6 +22,27 @@ PLX_LOG_USE(vblk);
 #define RETRY_MS 50
 #define SLOW_RETRY_MS 1000
 #define TICK_MS 500
+#define SETTLE_MS 1000 /* what is in flight may take to end on a device that is wanted back */
+
+/* Once no owner can ring it any more, a function is given back to the kernel before anything ends:
+ * then it can't reach memory, and the kernel that removes it need not wait for the application. */
+static bool
+cut(struct vblk *v)
+{
+	const struct vblk_queue *q;
+
+	for (q = v->queues; q != NULL; q = q->next)
+		if (!q->dq.taken)
+			return false;
+	return v->dev->vfio != NULL && plx_vfio_cut(v->dev->vfio) == 0;
+}
+
+void
+vblk_bury(struct vblk *v)
+{
+	vblk_drain_all(v);
+	vblk_cancel_all(v, -ENODEV, cut(v) ? 0 : PLX_IO_MAYBE_DMA);
+}
 
 void
 vblk_dead(struct vblk *v, int why)
@@ -29,11 +51,26 @@ vblk_dead(struct vblk *v, int why)
 		return;
 	v->state = VBLK_DEAD;
 	PLX_LOG(ERR,
-		"virtio-blk: %s: the device is lost (%s); its requests end with -ENODEV, detach it",
-		v->dev->name, strerror(-why));
+		"virtio-blk: %s: the device is %s (%s); its requests end with -ENODEV, detach it",
+		v->dev->name, v->vio->lost == 0 && why == -ENODEV ? "given back" : "lost",
+		strerror(-why));
 	plx_blk_removed(&v->blk);
-	vblk_drain_all(v);
-	vblk_cancel_all(v, -ENODEV, PLX_IO_MAYBE_DMA);
+	vblk_bury(v);
+}
+
+/* The kernel wants the function back, which is still there: no request goes there any more, and
+ * what it finishes before it is reset has ended well. */
+int
+vblk_leave(struct vblk *v)
+{
+	PLX_PT_BEGIN(&v->pt);
+	plx_blk_removed(&v->blk);
+	v->until = plx_deadline_in(SETTLE_MS);
+	PLX_PT_WAIT(&v->pt, vblk_drain_all(v) == 0 || v->vio->lost != 0 || v->sick ||
+				    plx_deadline_past(v->until));
+	VBLK_CALL(&v->pt, v->rc, v, plx_virtio_reset(v->vio));
+	vblk_dead(v, -ENODEV);
+	PLX_PT_END(&v->pt);
 }
 
 /* Its queues wait for the device. */

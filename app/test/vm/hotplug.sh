@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# In a guest with a hotplug port, rp0: an NVMe controller comes there, is attached in $MODES, and is
-# taken away under load, again and again.
+# In a guest with a hotplug port, rp0: an NVMe controller ($DEVICE virtio: a virtio-blk function)
+# comes there, is attached in $MODES, and is taken away under load, again and again.
 . /etc/guest.sh
 
 hugepages 256
+case ${DEVICE:-nvme} in
+nvme) name=nvme0/n1 more='"driver": "nvme", "serial": "HOT"' ;;
+virtio) name=virtio0 more='"driver": "virtio-blk-pci", "disable-legacy": "on", "iommu_platform": true' ;;
+esac
+export more
 cat >/tmp/add <<'END'
 . /etc/guest.sh
 # QEMU is done with a device, and with its disk, some time after the kernel: each has its own
 echo $(($(cat /tmp/nr) + 1)) >/tmp/nr
 id=hot$(cat /tmp/nr)
 disk="{\"driver\": \"null-co\", \"node-name\": \"$id\", \"size\": 67108864, \"read-zeroes\": true}"
-nvme="{\"driver\": \"nvme\", \"id\": \"$id\", \"bus\": \"rp0\", \"serial\": \"HOT\", \"drive\": \"$id\"}"
-qmp blockdev-add "$disk" && until_true qmp device_add "$nvme" &&
+device="{\"id\": \"$id\", \"bus\": \"rp0\", \"drive\": \"$id\", $more}"
+qmp blockdev-add "$disk" && until_true qmp device_add "$device" &&
 	until_true [ -e /sys/bus/pci/devices/0000:01:00.0/driver ] && bind 0000:01:00.0 vfio-pci
 END
 cat >/tmp/del <<'END'
@@ -32,7 +37,7 @@ sleep 1
 sh /tmp/del >/dev/null
 wait $!
 cat /tmp/tester
-check "plx-testblk: it was removed" grep -q "nvme0/n1 was removed" /tmp/tester
+check "plx-testblk: it was removed" grep -q "$name was removed" /tmp/tester
 check "plx-testblk: an account" awk '$4 + 0 > 1000 && $4 == $5 + $6 && $6 > 0 { ok = 1 }
 	END { exit !ok }' /tmp/tester
 

@@ -164,6 +164,17 @@ class Bench:
             what, ring, reactor = line.rsplit(None, 2)
             self.samples["messages", what].append({"ring": float(ring), "reactor": float(reactor)})
 
+    def callbacks(self):
+        """The same reads by a queue's own calls, by callbacks on a reactor that polls on, and on
+        one that would sleep: taking turns in one run."""
+        with Exporter(self, "null") as e:
+            for what, dev in ("null", DEVICE["null"]), ("vfio-user", f"vfio-user:{e.path}"):
+                ios = int((5e6 if what == "null" else 5e5) * self.seconds)
+                out = run(["taskset", "-c", self.host, self.build / "app/test/perf/callbacks",
+                           "raw,callback,adaptive", dev, ios // 31, 31])
+                self.samples["callbacks", what].append(
+                    {k: float(v) for k, v in (line.split() for line in out.splitlines())})
+
     def first_io(self):
         """From exec to the end of a program that attaches, writes and reads one block."""
         with Exporter(self, "ram") as e:
@@ -196,6 +207,7 @@ class Bench:
         self.vhost_user()
         self.alone()
         self.messages()
+        self.callbacks()
         self.first_io()
         self.client_memory()
 
@@ -222,15 +234,15 @@ class Bench:
     def callback_instructions(self):
         """Of one I/O at 32 in flight, by a queue's own calls and by callbacks, all parts."""
         n, got = 20000, {}
-        for how in ("raw", "callback"):
-            total = []
-            for ios in (n, 2 * n):
-                out = self.tmp / f"callgrind.{how}.{ios}"
-                run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
-                     self.build / "app/test/perf/callbacks", how,
-                     "soft-nvme:size=64M,medium=null", ios])
-                total.append(sum(instructions(out).values()))
-            got[how] = (total[1] - total[0]) / n
+        for what, dev in ("null", DEVICE["null"]), ("soft-nvme", "soft-nvme:size=64M,medium=null"):
+            for how in ("raw", "callback"):
+                total = []
+                for ios in (n, 2 * n):
+                    out = self.tmp / f"callgrind.{how}.{ios}"
+                    run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
+                         self.build / "app/test/perf/callbacks", how, dev, ios])
+                    total.append(sum(instructions(out).values()))
+                got[what, how] = (total[1] - total[0]) / n
         return got
 
     def vhost_user_instructions(self):
@@ -338,8 +350,19 @@ def report(b, icount, calls, virtio):
                     [f"one way, {what}", f"{ring / 1e6:.1f} M/s", f"{reactor / 1e6:.1f} M/s"])
     out.append(rst_table("Messages between two cores, several senders allowed:",
                          ["", "rte_ring", "reactor"], rows))
-    out.append(f"Instructions an I/O on a soft-nvme, all parts: {calls['raw']:.0f} by a queue's own "
-               f"calls, {calls['callback']:.0f} by callbacks.\n")
+    rows = []
+    for what in ("null", "vfio-user"):
+        raw, call, adaptive = (median(b.samples["callbacks", what], k)
+                               for k in ("raw", "callback", "adaptive"))
+        rows.append([what, f"{raw:.1f}", f"{call:.1f}", f"{adaptive:.1f}",
+                     f"{100 * (call / adaptive - 1):+.1f} %"])
+    out.append(rst_table(
+        "A queue's own calls, callbacks on a reactor that polls on, and callbacks on an adaptive one; "
+        "32 in flight, TSC cycles an I/O. The last column is the adaptive one's throughput beside the "
+        "other's:", ["device", "own calls", "callbacks", "adaptive", "at load"], rows))
+    out.append("Instructions an I/O, all parts: " + "; ".join(
+        f"{what}: {calls[what, 'raw']:.0f} by a queue's own calls, "
+        f"{calls[what, 'callback']:.0f} by callbacks" for what in ("null", "soft-nvme")) + ".\n")
     s, m = b.samples["start", 0], b.samples["memory", 0]
     out.append(f"From start to end of a program that attaches over vfio-user, writes and reads: "
                f"{median(s, 'seconds'):.2f} s. Resident memory {median(m, 'VmRSS'):.0f} MiB and "

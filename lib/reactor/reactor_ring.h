@@ -138,6 +138,15 @@ reactor_ring_put(struct reactor_ring *g, plx_msg_fn fn, void *const *args, uint3
 	return n;
 }
 
+/* @return whether there is something to run */
+static inline bool
+reactor_ring_ready(const struct reactor_ring *g)
+{
+	uint64_t head = __atomic_load_n(&g->lines[g->tail & g->mask].head, __ATOMIC_RELAXED);
+
+	return ((head ^ ring_phase(g->tail, g->mask)) & RING_PHASE) == 0;
+}
+
 /* @return how many messages it were */
 static inline uint32_t
 ring_line_run(const struct ring_line *line, uint64_t head)

@@ -53,7 +53,7 @@ plx_reactor_send(struct plx_reactor *to, plx_msg_fn fn, void *arg)
 	return plx_reactor_send_burst(to, fn, &arg, 1) == 1 ? 0 : -EAGAIN;
 }
 
-unsigned int
+unsigned int __rte_noinline
 reactor_messages(struct plx_reactor *r)
 {
 	unsigned int n = reactor_ring_run(&r->ring, MSG_LINES);
@@ -159,7 +159,7 @@ run_pollers(struct plx_reactor *r, uint64_t start, uint64_t *now)
 uint64_t
 reactor_turn(struct plx_reactor *r, uint64_t start, int *work)
 {
-	unsigned int n = reactor_messages(r);
+	unsigned int n = reactor_ring_ready(&r->ring) ? reactor_messages(r) : 0;
 	uint64_t now = start;
 	int did;
 

@@ -2,10 +2,11 @@
 /*
  * The callback layer beside the queue's own calls: the same reads, 32 in flight.
  *
- *	callbacks raw|callback|adaptive DEVICE IOS
+ *	callbacks MODE[,MODE...] DEVICE IOS [ROUNDS]
  *
- * adaptive: on a reactor that would sleep without work. *
- * prints TSC cycles an I/O. Under valgrind --tool=callgrind it tells instructions: take the
+ * MODE: raw, callback, or adaptive: callbacks on a reactor that would sleep without work.
+ * The modes take turns, so that they meet the same machine. Prints each one's TSC cycles an I/O,
+ * the median of all rounds. Under valgrind --tool=callgrind it tells instructions: take the
  * difference of two counts of I/Os.
  */
 #include <inttypes.h>
@@ -21,6 +22,7 @@
 #include "plx_probe.h"
 
 #define DEPTH 32
+#define MAX_ROUNDS 101
 
 static struct plx_blk_req reqs[DEPTH];
 static int64_t left;
@@ -51,6 +53,8 @@ run_raw(struct plx_blkq *q)
 		if (n != 0)
 			plx_blkq_submit(q, p, n);
 	}
+	while (q->inflight != 0)
+		plx_blkq_poll(q, p, DEPTH);
 }
 
 static struct plx_blkr *b;
@@ -98,16 +102,75 @@ open_queue(const char *str)
 	return plx_blk_queue_get(blk, 0);
 }
 
+static const char *const modes[] = {"raw", "callback", "adaptive"};
+
+/* @return cycles an I/O */
+static double
+run(unsigned int mode, struct plx_blkq *q, int64_t ios)
+{
+	uint64_t t = rte_rdtsc();
+
+	left = ios;
+	if (mode == 0)
+		run_raw(q);
+	else
+		run_callbacks(q, mode == 2 ? PLX_IDLE_ADAPTIVE : PLX_IDLE_BUSY);
+	return (double)(rte_rdtsc() - t) / (double)ios;
+}
+
+static int
+compare(const void *x, const void *y)
+{
+	const double c = *(const double *)x, d = *(const double *)y;
+
+	return (c > d) - (c < d);
+}
+
+/* @return the modes named, as bits; 0: there is no such mode */
+static unsigned int
+parse(char *list)
+{
+	unsigned int set = 0, i;
+
+	for (char *name = strtok(list, ","); name != NULL; name = strtok(NULL, ",")) {
+		for (i = 0; i < RTE_DIM(modes) && strcmp(name, modes[i]) != 0; i++)
+			;
+		if (i == RTE_DIM(modes))
+			return 0;
+		set |= 1u << i;
+	}
+	return set;
+}
+
+static void
+measure(struct plx_blkq *q, unsigned int set, int64_t ios, unsigned int rounds)
+{
+	static double got[RTE_DIM(modes)][MAX_ROUNDS];
+	unsigned int m, k;
+
+	for (k = 0; k < rounds; k++)
+		for (m = 0; m < RTE_DIM(modes); m++)
+			if (set & 1u << m)
+				got[m][k] = run(m, q, ios);
+	for (m = 0; m < RTE_DIM(modes); m++) {
+		qsort(got[m], rounds, sizeof(got[m][0]), compare);
+		if (set & 1u << m)
+			printf("%s %.1f\n", modes[m], got[m][rounds / 2]);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
+	unsigned int set = argc > 1 ? parse(argv[1]) : 0;
+	int64_t ios = argc > 3 ? strtoll(argv[3], NULL, 0) : 0;
+	int rounds = argc > 4 ? atoi(argv[4]) : 1;
 	struct plx_blkq *q;
 	uint8_t *buf;
-	uint64_t t;
 
-	if (argc != 4 || (strcmp(argv[1], "raw") != 0 && strcmp(argv[1], "callback") != 0 &&
-				 strcmp(argv[1], "adaptive") != 0)) {
-		fprintf(stderr, "usage: callbacks raw|callback|adaptive DEVICE IOS\n");
+	if (argc > 5 || set == 0 || ios <= 0 || rounds < 1 || rounds > MAX_ROUNDS) {
+		fprintf(stderr,
+			"usage: callbacks raw|callback|adaptive[,...] DEVICE IOS [ROUNDS]\n");
 		return 2;
 	}
 	if (plx_eal_init_app(1, argv) < 0 || (q = open_queue(argv[2])) == NULL)
@@ -115,14 +178,7 @@ main(int argc, char **argv)
 	buf = plx_mem_alloc(4096, 4096, -1);
 	for (unsigned int i = 0; i < DEPTH; i++)
 		reqs[i] = (struct plx_blk_req){.op = PLX_OP_READ, .lba = i, .nblk = 1, .buf = buf};
-	left = strtoll(argv[3], NULL, 0);
-	t = rte_rdtsc();
-	if (strcmp(argv[1], "raw") == 0)
-		run_raw(q);
-	else
-		run_callbacks(
-			q, strcmp(argv[1], "adaptive") == 0 ? PLX_IDLE_ADAPTIVE : PLX_IDLE_BUSY);
-	printf("%.1f\n", (double)(rte_rdtsc() - t) / strtod(argv[3], NULL));
+	measure(q, set, ios, (unsigned int)rounds);
 	if (failed != 0)
 		fprintf(stderr, "callbacks: %" PRIu64 " reads failed\n", failed);
 	plx_detach_all();

@@ -330,6 +330,26 @@ ctrl_poll(struct plx_ctrl_work *w)
 	return (int)__atomic_load_n(&ctrl_busy, __ATOMIC_RELAXED);
 }
 
+static unsigned int
+count_calls(void)
+{
+	unsigned int n;
+
+	plx_ctrl_lock();
+	n = ctrl_calls;
+	plx_ctrl_unlock();
+	return n;
+}
+
+static unsigned int
+calls_in(useconds_t us)
+{
+	unsigned int before = count_calls();
+
+	usleep(us);
+	return count_calls() - before;
+}
+
 static void
 test_ctrl(void)
 {
@@ -346,28 +366,19 @@ test_ctrl(void)
 	REQUIRE(plx_reactor_add_ctrl(r) != NULL);
 	start();
 	usleep(100000);
-	plx_ctrl_lock();
-	calls = ctrl_calls;
-	plx_ctrl_unlock();
-	usleep(200000);
-	plx_ctrl_lock();
-	calls = ctrl_calls - calls;
-	CHECK(calls >= 10 && calls <= 400, "%u calls in 0.2 s", calls);
-	calls = ctrl_calls;
-	plx_ctrl_unlock();
+	most = 0;
+	for (int i = 0; i < 25 && most < 10; i++) { /* others may have the CPU meanwhile */
+		calls = calls_in(200000);
+		CHECK(calls <= 400, "%u calls in 0.2 s", calls);
+		most = RTE_MAX(most, calls);
+	}
+	CHECK(most >= 10, "%u calls in 0.2 s", most);
 	__atomic_store_n(&ctrl_busy, 1, __ATOMIC_RELAXED); /* an operation under way */
 	most = 0;
-	for (int i = 0; i < 50 && most <= 100; i++) { /* others may have the CPU meanwhile */
-		plx_ctrl_lock();
-		calls = ctrl_calls;
-		plx_ctrl_unlock();
-		usleep(100000);
-		plx_ctrl_lock();
-		most = RTE_MAX(most, ctrl_calls - calls);
-		plx_ctrl_unlock();
-	}
-	plx_ctrl_lock();
+	for (int i = 0; i < 50 && most <= 100; i++)
+		most = RTE_MAX(most, calls_in(100000));
 	CHECK(most > 100, "%u calls in 0.1 s", most);
+	plx_ctrl_lock();
 	plx_ctrl_del(&w);
 	plx_ctrl_unlock();
 	printf("with the control plane: %.2f %% of a core\n", cpu_percent(500));

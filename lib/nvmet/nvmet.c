@@ -129,6 +129,7 @@ ns_create(struct plx_nvmet *c, struct nvmet_ns *ns, const char *name)
 	if (rc != 0)
 		return rc;
 	ns->q = plx_blk_queue_get(ns->blk, 0);
+	ns->allocated = ns->attached = true;
 	nvmet_ns_open(ns);
 	return 0;
 }
@@ -146,7 +147,8 @@ offer(struct plx_nvmet *c, const struct plx_nvmet_conf *conf)
 		pi |= c->ns[i].info.pi_type != 0;
 	}
 	c->vwc = (any & PLX_BLK_CAP_FLUSH) != 0;
-	c->oncs = NVME_CTRL_ONCS_SAVE_FEATURES;
+	c->oncs = NVME_CTRL_ONCS_SAVE_FEATURES | NVME_CTRL_ONCS_RESERVATIONS;
+	c->oacs = NVME_CTRL_OACS_FW | NVME_CTRL_OACS_SELF_TEST;
 	if ((all & PLX_BLK_CAP_COMPARE) != 0)
 		c->oncs |= NVME_CTRL_ONCS_COMPARE;
 	if ((all & PLX_BLK_CAP_VERIFY) != 0)
@@ -158,7 +160,7 @@ offer(struct plx_nvmet *c, const struct plx_nvmet_conf *conf)
 	if ((all & PLX_BLK_CAP_WRITE_ZEROES) != 0) {
 		c->oncs |= NVME_CTRL_ONCS_WRITE_ZEROES;
 		if (!conf->rdonly && (any & PLX_BLK_CAP_RDONLY) == 0)
-			c->oacs |= NVME_CTRL_OACS_FORMAT;
+			c->oacs |= NVME_CTRL_OACS_FORMAT | NVME_CTRL_OACS_NS_MGMT;
 	}
 	if (!conf->no_dbbuf)
 		c->oacs |= NVME_CTRL_OACS_DBBUF_CFG;
@@ -240,9 +242,12 @@ free_all(struct plx_nvmet *c)
 {
 	uint32_t i;
 
-	for (i = 0; c->ns != NULL && i < c->nns; i++)
+	for (i = 0; c->ns != NULL && i < c->nns; i++) {
 		if (c->ns[i].blk != NULL)
 			plx_blk_close(c->ns[i].blk);
+		nvmet_resv_forget(&c->ns[i]);
+	}
+	free(c->job.buf);
 	for (i = 0; c->cmds != NULL && i <= c->ncmd; i++) {
 		if (c->cmds[i].segs != c->cmds[i].own)
 			free(c->cmds[i].segs);
@@ -288,6 +293,7 @@ plx_nvmet_create(const struct plx_nvmet_conf *conf, struct plx_nvmet **ctrl)
 	}
 	if (rc == 0) {
 		offer(c, conf);
+		nvmet_fw_init(c);
 		nvmet_queues_reset(c);
 		rc = listen_on(c, conf);
 	}
@@ -376,6 +382,7 @@ slow(struct plx_nvmet *c)
 		return 0;
 	nvmet_state_poll(c);
 	nvmet_deletes_poll(c);
+	nvmet_job_poll(c);
 	n = plx_vfu_poll(c->vfu);
 	if (n > 0)
 		c->hot_until = now + HOT_FOR_US * c->us;
@@ -411,7 +418,7 @@ plx_nvmet_poll(struct plx_nvmet *c)
 bool
 plx_nvmet_quiet(struct plx_nvmet *c)
 {
-	if (nvmet_inflight(c) != 0 || c->attention != 0 || c->fire != 0 ||
+	if (nvmet_inflight(c) != 0 || c->job.ops != NULL || c->attention != 0 || c->fire != 0 ||
 		rte_rdtsc() < c->hot_until)
 		return false;
 	/* the next pass looks at the socket, however few there are from now on */

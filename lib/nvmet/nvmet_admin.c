@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Admin commands (NVMe 1.4, 5). Most end at once; queue deletes and formats end when their I/O
- * does, and Async Event Requests when something happens.
+ * Admin commands (NVMe 1.4, 5). Most end at once; deletes and formats end when their I/O does, and
+ * Async Event Requests when something happens.
  */
 #include "nvmet_priv.h"
 
@@ -53,9 +53,13 @@ later(uint16_t status)
 static uint32_t
 admin_run(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *result)
 {
+	uint16_t shut = nvmet_sanitize_gate(c, e->opc);
+
 	/* no fused admin commands; SGLs are for I/O commands (1.4, 4.4) */
 	if ((e->flags & (NVMET_FUSE | NVMET_PSDT)) != 0)
 		return NVMET_ERR(GENERIC, INVALID_FIELD);
+	if (shut != 0)
+		return shut;
 	switch (e->opc) {
 	case nvme_admin_delete_sq:
 		return later(nvmet_delete_sq(c, e));
@@ -81,6 +85,18 @@ admin_run(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *result)
 		return nvmet_dbbuf_config(c, e);
 	case nvme_admin_format_nvm:
 		return nvmet_format(c, e);
+	case nvme_admin_sanitize_nvm:
+		return nvmet_sanitize(c, e);
+	case nvme_admin_dev_self_test:
+		return nvmet_self_test(c, e);
+	case nvme_admin_fw_download:
+		return nvmet_fw_download(c, e);
+	case nvme_admin_fw_commit:
+		return nvmet_fw_commit(c, e);
+	case nvme_admin_ns_mgmt:
+		return nvmet_ns_manage(c, e, result);
+	case nvme_admin_ns_attach:
+		return nvmet_ns_attach(c, e);
 	default:
 		return NVMET_ERR(GENERIC, INVALID_OPCODE);
 	}

@@ -8,8 +8,6 @@
 
 #include "nvmet_priv.h"
 
-#define FORMAT_STEP (1u << 20) /* bytes zeroed by one request: others get their turn */
-
 /* @return 0, or why this namespace doesn't take commands */
 static uint16_t
 ns_find(struct plx_nvmet *c, const struct nvmet_sqe *e, struct nvmet_ns **ns)
@@ -19,11 +17,13 @@ ns_find(struct plx_nvmet *c, const struct nvmet_sqe *e, struct nvmet_ns **ns)
 	if (nsid == 0 || nsid > c->nns || c->ns[nsid - 1].hidden)
 		return NVMET_ERR(GENERIC, INVALID_NS);
 	*ns = &c->ns[nsid - 1];
+	if (!nvmet_ns_active(*ns))
+		return NVMET_ERR(GENERIC, INVALID_FIELD);
 	if ((*ns)->gone)
 		return NVMET_ERR(GENERIC, NS_NOT_READY);
 	if ((*ns)->formatting)
 		return NVMET_SC(GENERIC, FORMAT_IN_PROGRESS);
-	return 0;
+	return (*ns)->shut ? nvmet_sanitize_status(c) : 0;
 }
 
 /* Range of a command with SLBA and NLB. */
@@ -179,6 +179,11 @@ opcode_ok(const struct plx_nvmet *c, uint8_t opc)
 		return (c->oncs & NVME_CTRL_ONCS_VERIFY) != 0;
 	case nvme_cmd_copy:
 		return (c->oncs & NVME_CTRL_ONCS_COPY) != 0;
+	case nvme_cmd_resv_register:
+	case nvme_cmd_resv_report:
+	case nvme_cmd_resv_acquire:
+	case nvme_cmd_resv_release:
+		return (c->oncs & NVME_CTRL_ONCS_RESERVATIONS) != 0;
 	case nvme_zns_cmd_mgmt_send:
 	case nvme_zns_cmd_mgmt_recv:
 	case nvme_zns_cmd_append:
@@ -218,6 +223,10 @@ nvmet_cmd_prepare(struct plx_nvmet *c, const struct nvmet_sq *sq, const struct n
 	rc = ns_find(c, e, ns);
 	if (rc != 0)
 		return rc;
+	if (nvmet_resv_is(e->opc))
+		return nvmet_resv_run(c, e, *ns);
+	if ((*ns)->deny != 0 && nvmet_resv_conflict(*ns, e->opc))
+		return NVMET_ERR(GENERIC, RESERVATION_CONFLICT);
 	cmd->req.flags = 0;
 	cmd->req.nseg = 0;
 	cmd->req.buf = NULL;
@@ -236,8 +245,8 @@ nvmet_cmd_prepare(struct plx_nvmet *c, const struct nvmet_sq *sq, const struct n
 }
 
 /* A device's error as the host sees it (1.4, 4.6.1.2). */
-static uint16_t
-status_of(const struct nvmet_ns *ns, const struct plx_blk_req *req)
+uint16_t
+nvmet_status_of(const struct nvmet_ns *ns, const struct plx_blk_req *req)
 {
 	bool out = req->op != PLX_OP_READ && req->op != PLX_OP_COMPARE && req->op != PLX_OP_VERIFY;
 
@@ -302,114 +311,13 @@ finish(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd, uint16_t
 	nvmet_cmd_free(c, cmd);
 }
 
-static void
-again(struct nvmet_ns *ns, struct nvmet_cmd *cmd)
+void
+nvmet_cmd_again(struct nvmet_ns *ns, struct nvmet_cmd *cmd)
 {
 	struct plx_blk_req *req = &cmd->req;
 
 	req->raw = 0;
 	nvmet_ns_submit(ns, &req, 1);
-}
-
-/* The next piece of a format. @return false: done with this namespace */
-static bool
-format_next(struct nvmet_ns *ns, struct nvmet_cmd *cmd)
-{
-	uint64_t left = ns->info.nblocks - cmd->req.lba;
-
-	if (left == 0 || ns->info.zone_nblk != 0)
-		return false;
-	cmd->req.nblk = (uint32_t)RTE_MIN(left, (uint64_t)(FORMAT_STEP >> ns->shift));
-	return true;
-}
-
-static void
-format_begin(struct nvmet_ns *ns, struct nvmet_cmd *cmd)
-{
-	ns->formatting = true;
-	ns->lim = ns->fast = 0;
-	cmd->req.op = PLX_OP_WRITE_ZEROES;
-	cmd->req.flags = PLX_IO_UNMAP;
-	cmd->req.nseg = 0;
-	cmd->req.buf = NULL;
-	cmd->req.lba = 0;
-	if (ns->info.zone_nblk != 0) {
-		cmd->req.op = PLX_OP_ZONE_RESET;
-		cmd->req.flags = PLX_IO_ALL_ZONES;
-		cmd->req.nblk = 0;
-	}
-	format_next(ns, cmd);
-	again(ns, cmd);
-}
-
-static void
-format_back(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd)
-{
-	uint16_t status = status_of(ns, &cmd->req);
-
-	cmd->req.lba += cmd->req.nblk;
-	if (status == 0 && format_next(ns, cmd)) {
-		again(ns, cmd);
-		return;
-	}
-	nvmet_ns_open(ns);
-	if (status == 0 && cmd->format_left != 0) {
-		cmd->format_left--;
-		format_begin(ns + 1, cmd);
-		return;
-	}
-	c->formatting = false;
-	nvmet_cmd_free(c, cmd);
-	nvmet_admin_done(c, c->format_cid, status, 0);
-}
-
-void
-nvmet_ns_open(struct nvmet_ns *ns)
-{
-	ns->formatting = false;
-	ns->lim = ns->gone ? 0 : ns->info.nblocks;
-	ns->fast = ns->info.meta_size == 0 && !ns->hidden ? ns->lim : 0;
-}
-
-/* Each namespace has one format, whatever it is: formatting is erasing (1.4, 5.23). */
-static bool
-format_ok(const struct plx_nvmet *c, uint32_t nsid, uint32_t dw10)
-{
-	uint32_t i;
-
-	for (i = 0; i < c->nns; i++)
-		if ((nsid == NVME_NSID_ALL || nsid == i + 1) &&
-			(dw10 & 0x1f0) != nvmet_meta_format(&c->ns[i]))
-			return false;
-	return (dw10 & 0xf) == 0;
-}
-
-uint32_t
-nvmet_format(struct plx_nvmet *c, const struct nvmet_sqe *e)
-{
-	uint32_t dw10 = rte_le_to_cpu_32(e->cdw10), nsid = rte_le_to_cpu_32(e->nsid);
-	uint32_t ses = dw10 >> 9 & 7;
-	struct nvmet_cmd *cmd;
-
-	if ((c->oacs & NVME_CTRL_OACS_FORMAT) == 0)
-		return NVMET_ERR(GENERIC, INVALID_OPCODE);
-	if (nsid != NVME_NSID_ALL && (nsid == 0 || nsid > c->nns))
-		return NVMET_ERR(GENERIC, INVALID_NS);
-	if (!format_ok(c, nsid, dw10))
-		return NVMET_ERR(CMD_SPECIFIC, INVALID_FORMAT);
-	if (ses > 1)
-		return NVMET_ERR(GENERIC, INVALID_FIELD);
-	if (c->formatting)
-		return NVMET_SC(GENERIC, FORMAT_IN_PROGRESS);
-	cmd = nvmet_cmd_alloc(c);
-	if (cmd == NULL)
-		return NVMET_SC(GENERIC, CMD_INTERRUPTED);
-	c->formatting = true;
-	c->format_cid = e->cid;
-	cmd->format_left = nsid == NVME_NSID_ALL ? c->nns - 1 : 0;
-	cmd->req.user = nvmet_user(0, e->cid, NVMET_STEP_FORMAT);
-	format_begin(&c->ns[nsid == NVME_NSID_ALL ? 0 : nsid - 1], cmd);
-	return NVMET_LATER;
 }
 
 static void
@@ -422,7 +330,7 @@ begin_flush(struct nvmet_ns *ns, struct nvmet_cmd *cmd, void *user)
 	cmd->req.lba = 0;
 	cmd->req.nblk = 0;
 	cmd->req.user = user;
-	again(ns, cmd);
+	nvmet_cmd_again(ns, cmd);
 }
 
 void
@@ -447,13 +355,13 @@ nvmet_cmd_back(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd)
 	case NVMET_STEP_QUIET:
 		nvmet_cmd_free(c, cmd);
 		return;
-	case NVMET_STEP_FORMAT:
-		format_back(c, ns, cmd);
+	case NVMET_STEP_JOB:
+		nvmet_job_back(c, ns, cmd);
 		return;
 	case NVMET_STEP_DSM:
 		if (cmd->req.status != 0 || !dsm_next(cmd))
 			break;
-		again(ns, cmd);
+		nvmet_cmd_again(ns, cmd);
 		return;
 	case NVMET_STEP_FUA:
 		if (cmd->req.status != 0)
@@ -487,12 +395,12 @@ nvmet_cmd_back(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd)
 	case NVMET_STEP_REPORT:
 		if (!nvmet_zns_report_back(ns, cmd))
 			break;
-		again(ns, cmd);
+		nvmet_cmd_again(ns, cmd);
 		return;
 	case NVMET_STEP_NONE:
 		break;
 	}
-	finish(c, ns, cmd, status_of(ns, &cmd->req), result);
+	finish(c, ns, cmd, nvmet_status_of(ns, &cmd->req), result);
 }
 
 /* Whose command it is, whatever its step. */
@@ -554,6 +462,16 @@ nvmet_cmd_abort(struct plx_nvmet *c, uint16_t sqid, uint16_t cid)
 }
 
 void
+nvmet_cmd_drop(struct plx_nvmet *c, struct nvmet_cmd *cmd)
+{
+	if ((uintptr_t)cmd->req.user >> 32 == NVMET_STEP_JOB)
+		c->job.out = false;
+	nvmet_meta_end(cmd);
+	nvmet_zns_end(cmd);
+	nvmet_cmd_free(c, cmd);
+}
+
+void
 nvmet_cmds_drop(struct plx_nvmet *c)
 {
 	uint32_t i;
@@ -566,12 +484,12 @@ nvmet_cmds_drop(struct plx_nvmet *c)
 
 			ns->pend = (struct plx_blk_req *)(uintptr_t)req->drv[0];
 			ns->inflight--;
-			nvmet_meta_end((struct nvmet_cmd *)req);
-			nvmet_zns_end((struct nvmet_cmd *)req);
-			nvmet_cmd_free(c, (struct nvmet_cmd *)req);
+			nvmet_cmd_drop(c, (struct nvmet_cmd *)req);
 		}
 		ns->pend_tail = &ns->pend;
+		ns->formatting = false;
 		nvmet_ns_open(ns);
 	}
-	c->formatting = false;
+	if (nvmet_formatting(c))
+		nvmet_job_cancel(c);
 }

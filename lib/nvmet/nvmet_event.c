@@ -72,6 +72,9 @@ nvmet_events_unmask(struct plx_nvmet *c, uint8_t lid)
 	case NVME_LOG_LID_CHANGED_NS:
 		c->masked &= ~(1u << NVME_AER_NOTICE);
 		break;
+	case NVME_LOG_LID_SANITIZE:
+		c->masked &= ~(1u << NVME_AER_CSS);
+		break;
 	}
 	nvmet_events_run(c);
 }
@@ -102,8 +105,8 @@ nvmet_bad_doorbell(struct plx_nvmet *c, uint16_t qid, uint8_t info)
 	nvmet_event(c, NVME_AER_ERROR, info, NVME_LOG_LID_ERROR);
 }
 
-static void
-ns_changed(struct plx_nvmet *c, uint32_t nsid)
+void
+nvmet_ns_changed(struct plx_nvmet *c, uint32_t nsid)
 {
 	uint32_t i;
 
@@ -127,12 +130,14 @@ nvmet_ns_watch(struct plx_nvmet *c)
 		bool gone =
 			__atomic_load_n(&ns->blk->info.state, __ATOMIC_RELAXED) == PLX_BLK_REMOVED;
 
+		if (ns->size != 0)
+			nblocks = RTE_MIN(nblocks, ns->size);
 		if (likely(nblocks == ns->info.nblocks && gone == ns->gone))
 			continue;
 		ns->info.nblocks = nblocks;
 		ns->gone = gone;
-		if (!ns->formatting)
-			nvmet_ns_open(ns);
-		ns_changed(c, i + 1);
+		nvmet_ns_open(ns);
+		if (nvmet_ns_active(ns))
+			nvmet_ns_changed(c, i + 1);
 	}
 }

@@ -182,6 +182,12 @@ nvmet_set_features(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *res
 		return set_queues(c, v, result);
 	case NVME_FEAT_FID_IRQ_CONFIG:
 		return set_vector(c, v);
+	case NVME_FEAT_FID_HOST_ID:
+		return nvmet_set_host(c, e);
+	case NVME_FEAT_FID_RESV_MASK: /* there is nothing to tell */
+		return 0;
+	case NVME_FEAT_FID_RESV_PERSIST:
+		return (v & 1) == 0 ? 0 : NVMET_ERR(GENERIC, INVALID_FIELD);
 	default:
 		if (fid >= RTE_DIM(kept) || kept[fid] == 0)
 			return NVMET_ERR(GENERIC, INVALID_FIELD);
@@ -221,7 +227,8 @@ nvmet_get_features(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *res
 	uint32_t fid = dw10 & 0xff, select = dw10 >> 8 & 7;
 	bool current = select == NVME_GET_FEATURES_SEL_CURRENT;
 	bool ours = fid == NVME_FEAT_FID_TEMP_THRESH || fid == NVME_FEAT_FID_NUM_QUEUES ||
-		    fid == NVME_FEAT_FID_IRQ_CONFIG ||
+		    fid == NVME_FEAT_FID_IRQ_CONFIG || fid == NVME_FEAT_FID_HOST_ID ||
+		    fid == NVME_FEAT_FID_RESV_MASK || fid == NVME_FEAT_FID_RESV_PERSIST ||
 		    (fid == NVME_FEAT_FID_HOST_BEHAVIOR && c->elbas) ||
 		    (fid == NVME_FEAT_FID_IOCS_PROFILE && c->zns) ||
 		    (fid < RTE_DIM(kept) && kept[fid] != 0);
@@ -235,8 +242,12 @@ nvmet_get_features(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *res
 	}
 	switch (fid) {
 	case NVME_FEAT_FID_IOCS_PROFILE:
+	case NVME_FEAT_FID_RESV_MASK:
+	case NVME_FEAT_FID_RESV_PERSIST:
 		*result = 0;
 		return 0;
+	case NVME_FEAT_FID_HOST_ID:
+		return nvmet_get_host(c, e, current);
 	case NVME_FEAT_FID_HOST_BEHAVIOR:
 		return get_behavior(c, e, current);
 	case NVME_FEAT_FID_TEMP_THRESH:

@@ -6,8 +6,6 @@
 
 #include "nvmet_priv.h"
 
-#define CNTLID 1
-
 /* Space-padded ASCII, as Identify has it. */
 static void
 ascii(char *to, size_t len, const char *from)
@@ -27,17 +25,22 @@ id_ctrl(struct plx_nvmet *c)
 	id->ssvid = rte_cpu_to_le_16(NVMET_PCI_VENDOR);
 	ascii(id->sn, sizeof(id->sn), c->serial);
 	ascii(id->mn, sizeof(id->mn), c->model);
-	ascii(id->fr, sizeof(id->fr), NVMET_FIRMWARE);
+	ascii(id->fr, sizeof(id->fr), c->fw.rev[c->fw.active - 1]);
 	id->rab = 5; /* commands a round: 2^n, near NVMET_BURST */
 	id->mdts = c->mdts;
-	id->cntlid = rte_cpu_to_le_16(CNTLID);
+	id->cntlid = rte_cpu_to_le_16(NVMET_CNTLID);
 	id->ver = rte_cpu_to_le_32(0x00010400);
 	id->oaes = rte_cpu_to_le_32(NVME_CTRL_OAES_NA);
 	id->cntrltype = NVME_CTRL_CNTRLTYPE_IO;
 	id->oacs = rte_cpu_to_le_16(c->oacs);
 	id->acl = NVMET_ACL;
 	id->aerl = NVMET_AERS - 1;
-	id->frmw = NVME_CTRL_FRMW_1ST_RO | 1 << 1;
+	id->frmw = NVME_CTRL_FRMW_1ST_RO | NVMET_FW_SLOTS << 1 | NVME_CTRL_FRMW_FW_ACT_NO_RESET;
+	id->fwug = 1;
+	id->edstt = rte_cpu_to_le_16(1);
+	id->dsto = 1; /* one self-test at a time */
+	id->sanicap = rte_cpu_to_le_32(nvmet_sanitize_cap(c));
+	nvmet_ns_capacity(c, id);
 	id->lpa = NVME_CTRL_LPA_CMD_EFFECTS | NVME_CTRL_LPA_EXTENDED;
 	id->elpe = NVMET_ERRLOG - 1;
 	id->wctemp = rte_cpu_to_le_16(343);
@@ -52,8 +55,8 @@ id_ctrl(struct plx_nvmet *c)
 	id->vwc = (uint8_t)(2 << 1 | (c->vwc ? NVME_CTRL_VWC_PRESENT : 0));
 	id->sgls = rte_cpu_to_le_32(c->sgl ? 1 : 0); /* no alignment asked for */
 	memcpy(id->subnqn, c->subnqn, strlen(c->subnqn));
-	if (c->elbas)
-		id->ctratt = rte_cpu_to_le_32(NVME_CTRL_CTRATT_ELBAS);
+	id->ctratt = rte_cpu_to_le_32(
+		NVME_CTRL_CTRATT_128_ID | (c->elbas ? (uint32_t)NVME_CTRL_CTRATT_ELBAS : 0));
 	id->psd[0].mp = rte_cpu_to_le_16(100); /* 1 W */
 }
 
@@ -74,6 +77,9 @@ id_ns(struct plx_nvmet *c, const struct nvmet_ns *ns)
 	id->lbaf[0].ds = (uint8_t)ns->shift;
 	nvmet_meta_identify(ns, id);
 	nvmet_copy_identify(c, id);
+	id->rescap = NVME_NS_RESCAP_WE | NVME_NS_RESCAP_EA | NVME_NS_RESCAP_WERO |
+		     NVME_NS_RESCAP_EARO | NVME_NS_RESCAP_WEAR | NVME_NS_RESCAP_EAAR |
+		     NVME_NS_RESCAP_IEK_13;
 	id->noiob = rte_cpu_to_le_16(
 		(uint16_t)(ns->info.boundary_nblk <= UINT16_MAX ? ns->info.boundary_nblk : 0));
 	if (atomic > 1) {
@@ -132,10 +138,10 @@ id_csi_ctrl(struct plx_nvmet *c, uint8_t csi)
 	return 0;
 }
 
-/* Active NSIDs above after, of a command set or (csi -1) all that this host may see. All
- * namespaces are attached for good. */
+/* NSIDs above after, of a command set or (csi -1) all that this host may see; of those not attached
+ * too. */
 static uint16_t
-id_list(struct plx_nvmet *c, uint32_t after, int csi)
+id_list(struct plx_nvmet *c, uint32_t after, int csi, bool allocated)
 {
 	struct nvme_ns_list *l = (void *)c->page;
 	uint32_t i, n = 0;
@@ -143,7 +149,8 @@ id_list(struct plx_nvmet *c, uint32_t after, int csi)
 	if (after >= NVME_NSID_ALL - 1)
 		return NVMET_ERR(GENERIC, INVALID_NS);
 	for (i = after; i < c->nns && n < NVME_ID_NS_LIST_MAX; i++)
-		if (!c->ns[i].hidden && (csi < 0 || csi_of(&c->ns[i]) == csi))
+		if (!c->ns[i].hidden && c->ns[i].allocated && (allocated || c->ns[i].attached) &&
+			(csi < 0 || csi_of(&c->ns[i]) == csi))
 			l->ns[n++] = rte_cpu_to_le_32(i + 1);
 	return 0;
 }
@@ -153,10 +160,10 @@ id_ctrl_list(struct plx_nvmet *c, uint32_t from)
 {
 	struct nvme_ctrl_list *l = (void *)c->page;
 
-	if (from > CNTLID)
+	if (from > NVMET_CNTLID)
 		return;
 	l->num = rte_cpu_to_le_16(1);
-	l->identifier[0] = rte_cpu_to_le_16(CNTLID);
+	l->identifier[0] = rte_cpu_to_le_16(NVMET_CNTLID);
 }
 
 /* A namespace of ours, or why not. */
@@ -167,6 +174,12 @@ find(struct plx_nvmet *c, uint32_t nsid, struct nvmet_ns **ns)
 		return NVMET_ERR(GENERIC, INVALID_NS);
 	*ns = &c->ns[nsid - 1];
 	return 0;
+}
+
+static bool
+shown(const struct nvmet_ns *ns, uint32_t dw10)
+{
+	return (dw10 & 0xff) == NVME_IDENTIFY_CNS_NS ? nvmet_ns_active(ns) : ns->allocated;
 }
 
 static uint16_t
@@ -184,16 +197,17 @@ build(struct plx_nvmet *c, const struct nvmet_sqe *e)
 			ns = &c->ns[0];
 		else
 			rc = find(c, nsid, &ns);
-		if (rc == 0)
+		/* of one that isn't there: zeroes */
+		if (rc == 0 && (nsid == NVME_NSID_ALL || shown(ns, dw10)))
 			id_ns(c, ns);
 		return rc;
 	case NVME_IDENTIFY_CNS_CSI_NS:
 		rc = find(c, nsid, &ns);
-		return rc == 0 ? id_csi_ns(c, ns, csi) : rc;
+		return rc == 0 && nvmet_ns_active(ns) ? id_csi_ns(c, ns, csi) : rc;
 	case NVME_IDENTIFY_CNS_CSI_CTRL:
 		return id_csi_ctrl(c, csi);
 	case NVME_IDENTIFY_CNS_CSI_NS_ACTIVE_LIST:
-		return id_list(c, nsid, csi);
+		return id_list(c, nsid, csi, false);
 	case NVME_IDENTIFY_CNS_COMMAND_SET_STRUCTURE: /* one combination: all */
 		if (c->zns)
 			c->page[0] = 1 << NVME_CSI_NVM | 1 << NVME_CSI_ZNS;
@@ -203,15 +217,17 @@ build(struct plx_nvmet *c, const struct nvmet_sqe *e)
 		return 0;
 	case NVME_IDENTIFY_CNS_NS_ACTIVE_LIST:
 	case NVME_IDENTIFY_CNS_ALLOCATED_NS_LIST:
-		return id_list(c, nsid, -1);
+		return id_list(c, nsid, -1, (dw10 & 0xff) == NVME_IDENTIFY_CNS_ALLOCATED_NS_LIST);
 	case NVME_IDENTIFY_CNS_NS_DESC_LIST:
 		rc = find(c, nsid, &ns);
+		if (rc == 0 && !nvmet_ns_active(ns))
+			rc = NVMET_ERR(GENERIC, INVALID_FIELD);
 		if (rc == 0)
 			id_descs(ns, c->page);
 		return rc;
 	case NVME_IDENTIFY_CNS_NS_CTRL_LIST:
 		rc = find(c, nsid, &ns);
-		if (rc == 0)
+		if (rc == 0 && nvmet_ns_active(ns))
 			id_ctrl_list(c, dw10 >> 16);
 		return rc;
 	case NVME_IDENTIFY_CNS_CTRL_LIST:

@@ -226,14 +226,6 @@ io_complete(struct plx_nvmet *c, struct nvmet_ns *ns, struct plx_blk_req *req)
 	nvmet_cmd_free(c, cmd);
 }
 
-static __rte_noinline void
-cmd_drop(struct plx_nvmet *c, struct nvmet_cmd *cmd)
-{
-	nvmet_meta_end(cmd);
-	nvmet_zns_end(cmd);
-	nvmet_cmd_free(c, cmd);
-}
-
 static __rte_noinline uint32_t
 ns_poll(struct plx_nvmet *c, struct nvmet_ns *ns)
 {
@@ -249,7 +241,7 @@ ns_poll(struct plx_nvmet *c, struct nvmet_ns *ns)
 			if (likely(!c->drop))
 				io_complete(c, ns, reqs[i]);
 			else
-				cmd_drop(c, (struct nvmet_cmd *)reqs[i]);
+				nvmet_cmd_drop(c, (struct nvmet_cmd *)reqs[i]);
 		}
 		done += n;
 	} while (n == NVMET_BURST && done < 4 * NVMET_BURST);

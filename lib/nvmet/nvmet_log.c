@@ -73,17 +73,6 @@ log_smart(struct plx_nvmet *c)
 }
 
 static uint32_t
-log_firmware(struct plx_nvmet *c)
-{
-	struct nvme_firmware_slot *log = (void *)c->page;
-
-	log->afi = 1;
-	memset(log->frs[0], ' ', sizeof(log->frs[0]));
-	memcpy(log->frs[0], NVMET_FIRMWARE, strlen(NVMET_FIRMWARE));
-	return sizeof(*log);
-}
-
-static uint32_t
 log_changed_ns(struct plx_nvmet *c)
 {
 	struct nvme_ns_list *log = (void *)c->page;
@@ -103,7 +92,8 @@ log_effects(struct plx_nvmet *c)
 	static const uint8_t admin[] = {nvme_admin_delete_sq, nvme_admin_create_sq,
 		nvme_admin_get_log_page, nvme_admin_delete_cq, nvme_admin_create_cq,
 		nvme_admin_identify, nvme_admin_abort_cmd, nvme_admin_set_features,
-		nvme_admin_get_features, nvme_admin_async_event};
+		nvme_admin_get_features, nvme_admin_async_event, nvme_admin_fw_commit,
+		nvme_admin_fw_download, nvme_admin_dev_self_test};
 	uint32_t i;
 
 	for (i = 0; i < RTE_DIM(admin); i++)
@@ -113,6 +103,12 @@ log_effects(struct plx_nvmet *c)
 	if ((c->oacs & NVME_CTRL_OACS_FORMAT) != 0)
 		log->acs[nvme_admin_format_nvm] =
 			changes | rte_cpu_to_le_32(1 << 16); /* alone on its namespace */
+	if (nvmet_sanitize_cap(c) != 0)
+		log->acs[nvme_admin_sanitize_nvm] =
+			changes | rte_cpu_to_le_32(2 << 16); /* alone in the subsystem */
+	if ((c->oacs & NVME_CTRL_OACS_NS_MGMT) != 0)
+		log->acs[nvme_admin_ns_mgmt] = log->acs[nvme_admin_ns_attach] =
+			rte_cpu_to_le_32(NVME_CMD_EFFECTS_CSUPP | NVME_CMD_EFFECTS_NIC);
 	log->iocs[nvme_cmd_flush] = supp;
 	log->iocs[nvme_cmd_read] = supp;
 	log->iocs[nvme_cmd_write] = changes;
@@ -126,6 +122,10 @@ log_effects(struct plx_nvmet *c)
 		log->iocs[nvme_cmd_verify] = supp;
 	if ((c->oncs & NVME_CTRL_ONCS_COPY) != 0)
 		log->iocs[nvme_cmd_copy] = changes;
+	log->iocs[nvme_cmd_resv_register] = supp;
+	log->iocs[nvme_cmd_resv_report] = supp;
+	log->iocs[nvme_cmd_resv_acquire] = supp;
+	log->iocs[nvme_cmd_resv_release] = supp;
 	if (!c->zns)
 		return sizeof(*log);
 	log->iocs[nvme_zns_cmd_mgmt_send] = changes;
@@ -145,11 +145,17 @@ log_build(struct plx_nvmet *c, uint8_t lid)
 	case NVME_LOG_LID_SMART:
 		return log_smart(c);
 	case NVME_LOG_LID_FW_SLOT:
-		return log_firmware(c);
+		return nvmet_log_firmware(c);
 	case NVME_LOG_LID_CHANGED_NS:
 		return log_changed_ns(c);
 	case NVME_LOG_LID_CMD_EFFECTS:
 		return log_effects(c);
+	case NVME_LOG_LID_DEVICE_SELF_TEST:
+		return nvmet_log_self_test(c);
+	case NVME_LOG_LID_RESERVATION: /* empty: whom something happened to is not here */
+		return sizeof(struct nvme_resv_notification_log);
+	case NVME_LOG_LID_SANITIZE:
+		return nvmet_sanitize_cap(c) != 0 ? nvmet_log_sanitize(c) : 0;
 	default:
 		return 0;
 	}

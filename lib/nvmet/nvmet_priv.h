@@ -8,6 +8,10 @@
  *   nvmet_regs.c     registers, enable, disable, shutdown, reset
  *   nvmet_queue.c    queues: create, delete, what happens when their memory goes
  *   nvmet_admin.c    admin commands;   nvmet_identify.c  nvmet_feat.c  nvmet_log.c
+ *   nvmet_ns.c       namespaces: attached or not, created, deleted
+ *   nvmet_job.c      what goes over whole namespaces: format;  nvmet_sanitize.c  nvmet_selftest.c
+ *   nvmet_fw.c       firmware slots
+ *   nvmet_resv.c     reservations
  *   nvmet_event.c    async events and the error log
  *   nvmet_data.c     PRPs and SGLs to host pointers
  *   nvmet_meta.c     blocks with metadata, and protection information
@@ -44,6 +48,11 @@
 #define NVMET_EVENTS 8
 #define NVMET_ACL 3
 #define NVMET_FIRMWARE "0.1"
+#define NVMET_FW_SLOTS 3
+#define NVMET_CNTLID 1
+#define NVMET_JOB_BUF 65536u
+#define NVMET_DENY_READ 1
+#define NVMET_DENY_WRITE 2
 #define NVMET_PCI_VENDOR 0x4e58 /* not assigned to anybody */
 #define NVMET_PCI_DEVICE 0x504c
 #define NVMET_KELVIN 298 /* what SMART says */
@@ -104,6 +113,11 @@ struct nvmet_ns {
 	bool formatting, gone;
 	bool extended; /* to the host, metadata is mixed with data */
 	bool hidden;   /* zoned, and the host enabled the NVM command set alone */
+	bool shut;     /* by sanitize */
+	bool allocated, attached;
+	uint8_t deny;  /* to this host, by a reservation: NVMET_DENY_ */
+	uint64_t size; /* blocks it was created with, 0: all that the device has */
+	struct nvmet_resv *resv;
 } __rte_cache_aligned;
 
 /* Commands that take more than one request. */
@@ -111,7 +125,7 @@ enum nvmet_step {
 	NVMET_STEP_NONE = 0,
 	NVMET_STEP_DSM,
 	NVMET_STEP_FUA, /* a flush stands in for FUA */
-	NVMET_STEP_FORMAT,
+	NVMET_STEP_JOB,
 	NVMET_STEP_QUIET, /* nobody waits for it: flush at shutdown */
 	NVMET_STEP_META,  /* has metadata to give back */
 	NVMET_STEP_ABORT, /* taken back from the device */
@@ -132,7 +146,6 @@ struct nvmet_cmd {
 	uint16_t nsegs, cap;
 	uint16_t step_i; /* DSM: the range after this one */
 	union {
-		uint32_t format_left;        /* format: namespaces after this one */
 		uint64_t at;                 /* append: where it went */
 		struct nvmet_report *report; /* while req.op says so */
 	};
@@ -148,6 +161,51 @@ nvmet_user(uint16_t sqid, uint16_t cid, enum nvmet_step step)
 
 struct nvmet_event {
 	uint8_t type, info, lid;
+};
+
+/* What goes over namespaces by itself: see nvmet_job.c. */
+struct nvmet_job_ops {
+	bool alone; /* not beside commands of before */
+	/* A namespace's turn comes; it is over. May be NULL */
+	void (*enter)(struct plx_nvmet *c, struct nvmet_ns *ns);
+	void (*leave)(struct plx_nvmet *c, struct nvmet_ns *ns);
+	/* Fill in op and the like of a request from block lba on. @return how many blocks are done
+	 * with it, 0: the namespace is */
+	uint64_t (*next)(struct plx_nvmet *c, struct nvmet_ns *ns, struct plx_blk_req *req);
+	/* All had their turn. @return once more. May be NULL */
+	bool (*again)(struct plx_nvmet *c);
+	/* It is over; status: of the request that failed, or 0 */
+	void (*end)(struct plx_nvmet *c, uint16_t status);
+};
+struct nvmet_job {
+	const struct nvmet_job_ops *ops; /* NULL: there is none */
+	bool out, stale;                 /* a request of it is with a device; of one before it */
+	bool entered;
+	bool deletes; /* format: its namespaces go */
+	uint16_t cid; /* format: the command that waits */
+	uint32_t first, end, ns;
+	uint64_t at, step;    /* blocks: where it is, and in the request that is out */
+	uint64_t done, total; /* bytes */
+	void *buf;            /* NVMET_JOB_BUF, once it was needed */
+};
+struct nvmet_sanitize {
+	uint8_t state; /* as in the log */
+	uint8_t pass, passes;
+	bool failure_mode;
+	uint32_t dw10, pattern;
+	uint64_t writes; /* to the namespaces, when it ended */
+};
+struct nvmet_test {
+	uint8_t code; /* of the one under way */
+	uint8_t nb;   /* in the log */
+	uint32_t nsid;
+	struct nvme_st_result log[NVME_LOG_ST_MAX_RESULTS];
+};
+struct nvmet_fw {
+	char rev[NVMET_FW_SLOTS][8]; /* first byte 0: the slot is empty */
+	uint8_t active, next;        /* next: at the next reset, 0: as it is */
+	char head[16];               /* of the image that comes in */
+	uint64_t have;               /* its pieces that came, a bit each */
 };
 
 /* Lifecycle; see nvmet_regs.c. */
@@ -200,8 +258,12 @@ struct plx_nvmet {
 	/* admin */
 	uint32_t deleting; /* submission queues that wait for their commands */
 	uint16_t nsq_alloc, ncq_alloc;
-	bool formatting;
-	uint16_t format_cid;
+	struct nvmet_job job;
+	struct nvmet_sanitize san;
+	struct nvmet_test test;
+	struct nvmet_fw fw;
+	uint8_t host[16]; /* identifier */
+	bool exhid;       /* of 16 bytes */
 	uint16_t aer[NVMET_AERS];
 	uint32_t naer;
 	struct nvmet_event events[NVMET_EVENTS];
@@ -305,6 +367,76 @@ void nvmet_errlog(struct plx_nvmet *c, uint16_t sqid, uint16_t cid, uint16_t sta
 void nvmet_bad_doorbell(struct plx_nvmet *c, uint16_t qid, uint8_t info);
 /* Look for changes of the block devices. */
 void nvmet_ns_watch(struct plx_nvmet *c);
+void nvmet_ns_changed(struct plx_nvmet *c, uint32_t nsid);
+
+/* ---- nvmet_ns.c ---- */
+static inline bool
+nvmet_ns_active(const struct nvmet_ns *ns)
+{
+	return ns->allocated && ns->attached;
+}
+/* Let commands into a namespace, if nothing keeps them out. */
+void nvmet_ns_open(struct nvmet_ns *ns);
+void nvmet_ns_capacity(const struct plx_nvmet *c, struct nvme_id_ctrl *id);
+uint16_t nvmet_ns_attach(struct plx_nvmet *c, const struct nvmet_sqe *e);
+uint32_t nvmet_ns_manage(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *result);
+/* It is erased. */
+void nvmet_ns_deleted(struct plx_nvmet *c, struct nvmet_ns *ns);
+
+/* ---- nvmet_job.c ---- */
+void nvmet_job_begin(
+	struct plx_nvmet *c, const struct nvmet_job_ops *ops, uint32_t first, uint32_t end);
+/* Without its end. */
+void nvmet_job_cancel(struct plx_nvmet *c);
+/* Go on, if it has to. */
+void nvmet_job_poll(struct plx_nvmet *c);
+/* Its request came back. */
+void nvmet_job_back(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd);
+/* @return its buffer, or NULL */
+void *nvmet_job_buf(struct plx_nvmet *c);
+/* Make a request erase from block lba on. flags: of write zeroes. @return how many blocks */
+uint64_t nvmet_erase(const struct nvmet_ns *ns, struct plx_blk_req *req, uint8_t flags);
+/* Format NVM. @return status, or NVMET_LATER */
+uint32_t nvmet_format(struct plx_nvmet *c, const struct nvmet_sqe *e);
+void nvmet_format_begin(struct plx_nvmet *c, uint16_t cid, uint32_t nsid, bool deletes);
+bool nvmet_formatting(const struct plx_nvmet *c);
+bool nvmet_may_erase(const struct plx_nvmet *c, uint32_t nsid);
+
+/* ---- nvmet_sanitize.c ---- */
+uint16_t nvmet_sanitize(struct plx_nvmet *c, const struct nvmet_sqe *e);
+/* @return what commands end with, or 0 */
+uint16_t nvmet_sanitize_status(const struct plx_nvmet *c);
+/* @return the same for an admin command */
+uint16_t nvmet_sanitize_gate(const struct plx_nvmet *c, uint8_t opc);
+/* @return SANICAP */
+uint32_t nvmet_sanitize_cap(const struct plx_nvmet *c);
+uint32_t nvmet_log_sanitize(struct plx_nvmet *c);
+
+/* ---- nvmet_selftest.c ---- */
+uint16_t nvmet_self_test(struct plx_nvmet *c, const struct nvmet_sqe *e);
+void nvmet_test_abort(struct plx_nvmet *c, uint8_t why);
+void nvmet_test_reset(struct plx_nvmet *c);
+uint32_t nvmet_log_self_test(struct plx_nvmet *c);
+
+/* ---- nvmet_fw.c ---- */
+void nvmet_fw_init(struct plx_nvmet *c);
+/* The controller was reset: activate what waits for it. */
+void nvmet_fw_reset(struct plx_nvmet *c);
+uint16_t nvmet_fw_download(struct plx_nvmet *c, const struct nvmet_sqe *e);
+uint16_t nvmet_fw_commit(struct plx_nvmet *c, const struct nvmet_sqe *e);
+uint32_t nvmet_log_firmware(struct plx_nvmet *c);
+
+/* ---- nvmet_resv.c ---- */
+bool nvmet_resv_is(uint8_t opc);
+/* Run such a command. @return NVMET_DONE or status */
+uint32_t nvmet_resv_run(struct plx_nvmet *c, const struct nvmet_sqe *e, struct nvmet_ns *ns);
+/* @return this host may not do that to a namespace with deny set */
+bool nvmet_resv_conflict(const struct nvmet_ns *ns, uint8_t opc);
+/* Nobody has an identifier any more. */
+void nvmet_resv_reset(struct plx_nvmet *c);
+void nvmet_resv_forget(struct nvmet_ns *ns);
+uint16_t nvmet_set_host(struct plx_nvmet *c, const struct nvmet_sqe *e);
+uint16_t nvmet_get_host(struct plx_nvmet *c, const struct nvmet_sqe *e, bool current);
 
 /* ---- nvmet_data.c ---- */
 /*
@@ -372,15 +504,17 @@ uint32_t nvmet_cmd_prepare(struct plx_nvmet *c, const struct nvmet_sq *sq,
 	const struct nvmet_sqe *e, struct nvmet_cmd *cmd, struct nvmet_ns **ns);
 /* A request came back with an error, or is a step. */
 void nvmet_cmd_back(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd);
-/* Begin formatting. @return status, or NVMET_LATER */
-uint32_t nvmet_format(struct plx_nvmet *c, const struct nvmet_sqe *e);
-/* Let commands into a namespace (again). */
-void nvmet_ns_open(struct nvmet_ns *ns);
+/* @return a device's error as the host sees it, or 0 */
+uint16_t nvmet_status_of(const struct nvmet_ns *ns, const struct plx_blk_req *req);
+/* Submit it once more, as another request. */
+void nvmet_cmd_again(struct nvmet_ns *ns, struct nvmet_cmd *cmd);
 /* Flush a namespace for nobody. */
 void nvmet_flush_quiet(struct plx_nvmet *c, struct nvmet_ns *ns);
 /* Abort a command that waits for room, or that the device gives back. @return false: it runs on, or
  * there is none */
 bool nvmet_cmd_abort(struct plx_nvmet *c, uint16_t sqid, uint16_t cid);
+/* A command that nobody waits for any more is back. */
+void nvmet_cmd_drop(struct plx_nvmet *c, struct nvmet_cmd *cmd);
 /* Drop what waits for room. */
 void nvmet_cmds_drop(struct plx_nvmet *c);
 

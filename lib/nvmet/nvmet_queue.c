@@ -234,9 +234,9 @@ nvmet_queues_reset(struct plx_nvmet *c)
 	c->fire = 0;
 	c->shadow = c->evidx = NULL;
 	c->naer = c->nevents = c->masked = 0;
-	c->formatting = false;
 	c->nsq_alloc = c->ncq_alloc = c->max_queues;
 	nvmet_features_reset(c);
+	nvmet_resv_reset(c);
 }
 
 /* Move the I/O queues to the doorbell buffers. */

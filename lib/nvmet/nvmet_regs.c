@@ -100,6 +100,8 @@ cleared(struct plx_nvmet *c)
 	c->drop = c->parked = false;
 	c->pt.line = 0;
 	c->resets++;
+	nvmet_test_reset(c);
+	nvmet_fw_reset(c);
 }
 
 /* CC.EN 1 to 0: RDY stays until the devices gave every buffer back. */

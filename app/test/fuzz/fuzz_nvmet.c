@@ -84,6 +84,8 @@ feed(const uint8_t *piece)
 		c.dw[11] = 0;
 		c.dw[12] &= 0xff;
 	}
+	if ((how & 1) == 0 && (c.dw[0] & 0xff) == nvme_admin_sanitize_nvm)
+		c.dw[10] |= 8; /* unrestricted: a failure must not shut everything for good */
 	host_put(&h, how & 1, &c);
 	host_ring(&h, how & 1);
 	if ((how & 64) != 0)

@@ -360,7 +360,6 @@ test_others(void)
 	c.dw[1] = NVME_NSID_ALL;
 	CHECK_EQ(host_run(&h, 1, &c), SC(GENERIC, INVALID_NS));
 	CHECK_EQ(RW(write_uncor, 1, 0, 1, buf, 0), SC(GENERIC, INVALID_OPCODE));
-	CHECK_EQ(RW(resv_register, 1, 0, 1, buf, 0), SC(GENERIC, INVALID_OPCODE));
 	c = host_rw_cmd(nvme_cmd_read, 1, 0, 8, buf, 0);
 	c.dw[0] |= 1 << 8; /* fused */
 	CHECK_EQ(host_run(&h, 1, &c), SC(GENERIC, INVALID_FIELD));

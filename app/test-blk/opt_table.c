@@ -1,101 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The options, and those of their values that are of no common kind. */
-#include <ctype.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "opts.h"
-#include "verify_meta.h"
-
-static const char *
-set_dev(struct tb_opts *o, const char *val)
-{
-	if (o->ndev == TB_DEVS_MAX)
-		return "one of at most 64 devices";
-	if (strchr(val, ':') == NULL)
-		return "a device string, as ram:size=64M or pci:0000:01:00.0";
-	o->dev[o->ndev++] = val;
-	return NULL;
-}
-
-static const char *
-set_rw(struct tb_opts *o, const char *val)
-{
-	const char *what = val;
-
-	o->rw = val;
-	o->random = strncmp(val, "rand", 4) == 0;
-	if (o->random)
-		what += 4;
-	o->reads = strcmp(what, "read") == 0 || strcmp(what, "rw") == 0;
-	o->writes = strcmp(what, "write") == 0 || strcmp(what, "rw") == 0;
-	if (!o->reads && !o->writes)
-		return "read, write, randread, randwrite, rw or randrw";
-	return NULL;
-}
-
-static const char *
-set_lcores(struct tb_opts *o, const char *val)
-{
-	static const char right[] = "a list of lcores, as 1,3-5";
-	unsigned long lo, hi;
-	char *end;
-
-	memset(o->lcore, 0, sizeof(o->lcore));
-	for (;; val = end + 1) {
-		if (!isdigit((unsigned char)*val))
-			return right;
-		lo = hi = strtoul(val, &end, 10);
-		if (*end == '-') {
-			if (!isdigit((unsigned char)end[1]))
-				return right;
-			hi = strtoul(end + 1, &end, 10);
-		}
-		if (lo > hi || hi >= RTE_MAX_LCORE)
-			return right;
-		for (; lo <= hi; lo++)
-			o->lcore[lo] = true;
-		if (*end == '\0')
-			break;
-		if (*end != ',')
-			return right;
-	}
-	o->lcores_given = true;
-	return NULL;
-}
-
-static const char *
-set_verify(struct tb_opts *o, const char *val)
-{
-	o->verify = true;
-	return strcmp(val, "crc32c") == 0 ? NULL : "crc32c";
-}
-
-static const char *
-set_pi(struct tb_opts *o, const char *val)
-{
-	o->meta = true;
-	o->pi = strcmp(val, "host") == 0 ? TB_PI_HOST : TB_PI_ACT;
-	return o->pi == TB_PI_HOST || strcmp(val, "act") == 0 ? NULL : "act or host";
-}
-
-static const char *
-set_log_avg(struct tb_opts *o, const char *val)
-{
-	if (tb_parse_time(val, "ms", &o->log_interval_s) && o->log_interval_s >= 0.001)
-		return NULL;
-	return "milliseconds, as 100; also 1s";
-}
-
-static const char *
-set_cmd(struct tb_opts *o, const char *val)
-{
-	if (o->ncmd == TB_CMDS_MAX)
-		return "one of at most 64";
-	o->cmd[o->ncmd++] = val;
-	return NULL;
-}
+/* The options. */
+#include "opt_set.h"
 
 /* Name, alias, what stands for the value, default, group; kinds with their member and limits. */
 #define OPT(n, al, a, d, g) .name = n, .alias = al, .arg = a, .def = d, .group = TB_GROUP_##g
@@ -114,7 +19,7 @@ set_cmd(struct tb_opts *o, const char *val)
 
 static const struct tb_option options[] = {
 	/* ---- devices ---- */
-	{OPT("dev", NULL, "STRING", NULL, DEVICE), FN(set_dev),
+	{OPT("dev", NULL, "STRING", NULL, DEVICE), FN(opt_dev),
 		HELP("a device to test; may be given several times"),
 		DOC("A device string, see :doc:`/device_strings`. A controller with several "
 		    "namespaces is tested on all of them. Several devices are tested at the "
@@ -124,7 +29,7 @@ static const struct tb_option options[] = {
 		DOC("By default as far as the device has them. Queues of all devices are dealt "
 		    "out over the lcores in turn, the main lcore being the last. Each queue "
 		    "works on its own part of the device.")},
-	{OPT("lcores", NULL, "LIST", "", DEVICE), FN(set_lcores),
+	{OPT("lcores", NULL, "LIST", "", DEVICE), FN(opt_lcores),
 		HELP("run queues on these of EAL's lcores (all)")},
 	{OPT("allow-write", NULL, NULL, "no", DEVICE), FLAG(allow_write),
 		HELP("permit writes to more than software devices"),
@@ -132,12 +37,39 @@ static const struct tb_option options[] = {
 		    "this process or its peer.")},
 
 	/* ---- what is done ---- */
-	{OPT("rw", "readwrite", "MODE", "randread", LOAD), FN(set_rw),
-		HELP("read, write, randread (default), randwrite, rw or randrw")},
+	{OPT("rw", "readwrite", "MODE", "randread", LOAD), FN(opt_rw),
+		HELP("read, write, randread (default), randwrite, rw or randrw; trim, zeroes, "
+		     "append, copy, null: see the guide"),
+		DOC("``rw`` and ``randrw`` mix reads and writes. ``trim``, ``randtrim``, "
+		    "``zeroes`` and ``randzeroes`` discard, or write zeroes. ``trimwrite`` and "
+		    "``randtrimwrite`` discard blocks and then write them. ``append`` resets the "
+		    "zones of a zoned device one after the other and fills them by zone append. "
+		    "``copy`` reads each device from its begin to its end and writes what was "
+		    "read to the device of ``--copy_to``. ``null`` sends the same reads over and "
+		    "over and measures no latencies: the driver's cost alone.")},
 	{OPT("rwmixread", "rwmix", "N", "50", LOAD), NUMBER(rwmix, 0, 100),
 		HELP("percent of reads in rw and randrw (50)")},
-	{OPT("bs", "blocksize", "SIZE", "4k", LOAD), SIZE(bs, 1, 1u << 30),
-		HELP("bytes an I/O (4k)"), DOC("A multiple of each device's block size.")},
+	{OPT("rwmixwrite", NULL, "N", "", LOAD), FN(opt_rwmixwrite),
+		HELP("percent of writes there; the other way to say it")},
+	{OPT("opmix", NULL, "LIST", "", LOAD), FN(opt_opmix),
+		HELP("shares of operations: read/70:write/20:trim/5:zeroes/4:flush/1"),
+		DOC("In percent, and 100 together. ``--rw rw`` or ``--rw randrw`` says where "
+		    "they go.")},
+	{OPT("bs", "blocksize", "SIZE", "4k", LOAD), FN(opt_bs), HELP("bytes an I/O (4k)"),
+		DOC("A multiple of each device's block size. Two or three sizes with commas are "
+		    "of reads, writes and trims.")},
+	{OPT("bsrange", "blocksize_range", "LIST", "", LOAD), FN(opt_bsrange),
+		HELP("any multiple of the first size up to the second: 4k-64k"),
+		DOC("Also with commas, for reads, writes and trims.")},
+	{OPT("bssplit", NULL, "LIST", "", LOAD), FN(opt_bssplit),
+		HELP("sizes with their shares in percent: 4k/60:64k/40"),
+		DOC("What has no share, as in ``4k/60:8k/:64k/``, shares what is left. Also with "
+		    "commas, for reads, writes and trims.")},
+	{OPT("random_distribution", NULL, "DIST", "random", LOAD), FN(opt_dist),
+		HELP("of random addresses: random, zipf:THETA or pareto:H"),
+		DOC("``zipf:1.2``: the k-th of the most popular units is drawn with a share "
+		    "of 1/k\\ :sup:`1.2`. ``pareto:0.2``: a fifth of the units have four fifths "
+		    "of the I/Os. What is popular lies anywhere in the range.")},
 	{OPT("iodepth", "qd", "N", "32", LOAD), NUMBER(qd, 1, UINT16_MAX),
 		HELP("I/Os in flight in each queue (32)")},
 	{OPT("iodepth_batch", "batch", "N", "", LOAD), NUMBER(batch, 1, UINT16_MAX),
@@ -146,25 +78,72 @@ static const struct tb_option options[] = {
 		    "not.")},
 	{OPT("randseed", "seed", "N", "1", LOAD), NUMBER(seed, 0, UINT64_MAX),
 		HELP("of addresses and data (1)"), DOC("The same seed gives the same run.")},
+	{OPT("copy_to", NULL, "DEVICE", "", LOAD), TEXT(copy_to),
+		HELP("the device that --rw copy writes to, by its name"),
+		DOC("Each byte goes to the place that it had.")},
+
+	/* ---- how fast ---- */
+	{OPT("rate", NULL, "SIZE", "", RATE), FN(opt_rate),
+		HELP("bytes a second of each device, for each direction: 100M; 100M,20M"),
+		DOC("One value is a limit of reads, one of writes and one of trims; several, with "
+		    "commas, are of reads, writes and trims, and an empty one is none. Queues of "
+		    "a device have equal parts of it.")},
+	{OPT("rate_iops", NULL, "N", "", RATE), FN(opt_rate_iops), HELP("likewise I/Os a second"),
+		DOC("With ``--rate``, what is reached first.")},
+	{OPT("lcore_rate", NULL, "SIZE", "", RATE), SIZE(lcore_rate, 1, UINT64_MAX),
+		HELP("bytes a second of all queues of an lcore together")},
+	{OPT("lcore_rate_iops", NULL, "N", "", RATE), NUMBER(lcore_rate_iops, 1, UINT64_MAX),
+		HELP("I/Os a second of all queues of an lcore together")},
+	{OPT("thinktime", NULL, "US", "", RATE), USEC(think_s),
+		HELP("pause for so many microseconds after each burst"),
+		DOC("A queue submits a burst, waits until all of it is back, and pauses.")},
+	{OPT("thinktime_blocks", NULL, "N", "1", RATE), NUMBER(think_blocks, 1, UINT32_MAX),
+		HELP("I/Os of a burst (1)")},
+	{OPT("thinktime_iotime", NULL, "S", "", RATE), SECONDS(think_io_s),
+		HELP("bursts that last so long, instead")},
+	{OPT("latency_target", NULL, "US", "", RATE), USEC(lat_target_s),
+		HELP("search the highest depth that keeps latencies below so many microseconds"),
+		DOC("Up to ``--iodepth``, for each queue by itself: depths are doubled as long as "
+		    "the target is met, then the interval is halved. The run ends with the "
+		    "answer.")},
+	{OPT("latency_window", NULL, "US", "100ms", RATE), USEC(lat_window_s),
+		HELP("how long a depth is looked at (100ms), and 100 I/Os at least")},
+	{OPT("latency_percentile", NULL, "P", "100", RATE), FN(opt_lat_percentile),
+		HELP("percent of I/Os that have to meet the target (100)")},
+	{OPT("latency_run", NULL, NULL, "no", RATE), FLAG(lat_run),
+		HELP("go on with the depth that was found, until the run is over")},
 
 	/* ---- how long, how much ---- */
 	{OPT("time", NULL, "S", "", BOUND), SECONDS(time_s),
-		HELP("how long: 10, 0.5, 500ms, 2m (5 s, or until --size has moved)")},
+		HELP("how long: 10, 0.5, 500ms, 2m (5 s, or until --size has moved)"),
+		DOC("Over and over: as ``--runtime`` with ``--time_based``.")},
+	{OPT("runtime", NULL, "S", "", BOUND), SECONDS(runtime_s),
+		HELP("how long at most; over when each block had its I/O")},
+	{OPT("time_based", NULL, NULL, "no", BOUND), FLAG(time_based),
+		HELP("go on over and over until --runtime")},
+	{OPT("ramp_time", NULL, "S", "", BOUND), SECONDS(ramp_s),
+		HELP("run so long before anything is measured; a time counts from then on"),
+		DOC("I/Os that came back meanwhile are in no figure, but that errors are.")},
 	{OPT("size", NULL, "SIZE", "", BOUND), SIZE(size, 1, UINT64_MAX),
 		HELP("work on this much of each device, each block once; with --time, over and "
 		     "over"),
 		DOC("All of the device by default. With ``--size`` and without a time each block "
 		    "of it is read or written exactly once, in random order for the random modes, "
-		    "and then the run is over.")},
+		    "and then the run is over. With sizes, operations or distributions mixed, as "
+		    "much as that is moved, at any places.")},
+	{OPT("io_size", "io_limit", "SIZE", "", BOUND), SIZE(io_size, 1, UINT64_MAX),
+		HELP("end when so much was moved on each device")},
+	{OPT("number_ios", NULL, "N", "", BOUND), NUMBER(number_ios, 1, UINT64_MAX),
+		HELP("end after so many I/Os on each device")},
 	{OPT("offset", NULL, "SIZE", "0", BOUND), SIZE(offset, 0, UINT64_MAX),
 		HELP("begin here in each device (0)")},
 
 	/* ---- what is checked ---- */
-	{OPT("verify", NULL, "crc32c", "", CHECK), FN(set_verify),
+	{OPT("verify", NULL, "crc32c", "", CHECK), FN(opt_verify),
 		HELP("tag written blocks, read all back and check them")},
 	{OPT("meta", NULL, NULL, "no", CHECK), FLAG(meta),
 		HELP("metadata moves with its blocks; with --verify a pattern")},
-	{OPT("pi", NULL, "MODE", "", CHECK), FN(set_pi),
+	{OPT("pi", NULL, "MODE", "", CHECK), FN(opt_pi),
 		HELP("protection information: act: each I/O lets the device make and check it; "
 		     "host: the tester makes and checks it, too")},
 
@@ -179,7 +158,7 @@ static const struct tb_option options[] = {
 		DOC("Also ``PREFIX_bw.1.log`` (KiB/s) and ``PREFIX_lat.1.log`` (ns), by the "
 		    "number of the job. The columns are fio's: milliseconds, value, direction (0 "
 		    "read, 1 write), and three that an average has no value for.")},
-	{OPT("log_avg_msec", "log-interval", "MS", "500", REPORT), FN(set_log_avg),
+	{OPT("log_avg_msec", "log-interval", "MS", "500", REPORT), FN(opt_log_avg),
 		HELP("milliseconds between two values of these (500)"),
 		DOC("Also of the series in the JSON report, and of the least and largest rates "
 		    "there.")},
@@ -193,7 +172,7 @@ static const struct tb_option options[] = {
 		HELP("a shell: begin with 'help' (also -i)")},
 	{OPT("cmdline-file", NULL, "FILE", NULL, PROGRAM), TEXT(file),
 		HELP("run the shell's commands in a file; - for stdin")},
-	{OPT("cmd", NULL, "COMMANDS", NULL, PROGRAM), FN(set_cmd),
+	{OPT("cmd", NULL, "COMMANDS", NULL, PROGRAM), FN(opt_cmd),
 		HELP("run these, with ';' between; may be given several times")},
 	{OPT("help", NULL, NULL, NULL, PROGRAM), ANSWER, HELP("this text")},
 	{OPT("help-rst", NULL, NULL, NULL, PROGRAM), ANSWER,
@@ -216,6 +195,7 @@ tb_opts_group(enum tb_option_group group)
 	static const char *const names[TB_GROUPS] = {
 		[TB_GROUP_DEVICE] = "Devices",
 		[TB_GROUP_LOAD] = "Workload",
+		[TB_GROUP_RATE] = "Pace",
 		[TB_GROUP_BOUND] = "Bounds",
 		[TB_GROUP_CHECK] = "Verification",
 		[TB_GROUP_REPORT] = "Report",
@@ -223,34 +203,4 @@ tb_opts_group(enum tb_option_group group)
 	};
 
 	return names[group];
-}
-
-void
-tb_opts_init(struct tb_opts *o)
-{
-	*o = (struct tb_opts){.rw = "randread",
-		.random = true,
-		.reads = true,
-		.rwmix = UINT32_MAX,
-		.bs = 4096,
-		.qd = 32,
-		.log_interval_s = 0.5,
-		.seed = 1};
-}
-
-const char *
-tb_opts_complete(struct tb_opts *o)
-{
-	/* what no single option can tell */
-	if (o->rwmix != UINT32_MAX && !(o->reads && o->writes))
-		return "--rwmixread is for --rw rw and --rw randrw";
-	if (o->batch > o->qd)
-		return "--iodepth_batch is larger than --iodepth";
-	if (o->rwmix == UINT32_MAX)
-		o->rwmix = 50;
-	if (o->batch == 0)
-		o->batch = o->qd < 32 ? o->qd : 32;
-	if (o->time_s == 0 && o->size == 0)
-		o->time_s = 5;
-	return NULL;
 }

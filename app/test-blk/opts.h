@@ -12,6 +12,10 @@
 
 #include <rte_config.h>
 
+#include "bssplit.h"
+#include "dist.h"
+#include "plx_blk.h"
+
 #define TB_DEVS_MAX 64
 #define TB_CMDS_MAX 64
 #define TB_OPTIONS_MAX 96
@@ -20,17 +24,40 @@
 struct tb_opts {
 	const char *dev[TB_DEVS_MAX]; /**< device strings */
 	uint32_t ndev;
-	const char *rw;     /**< as given */
-	bool random;        /**< addresses: random, else sequential */
-	bool reads, writes; /**< both: mixed */
-	uint32_t rwmix;     /**< percent of reads when mixed */
-	uint32_t bs;        /**< bytes an I/O */
-	uint16_t qd;        /**< I/Os in flight a queue */
-	uint16_t batch;     /**< I/Os a submit and a poll */
-	double time_s;      /**< 0: until size has moved */
-	uint64_t size;      /**< bytes of each device to work on; 0: all */
-	uint64_t offset;    /**< where they begin */
-	uint16_t queues;    /**< of each device; 0: one an lcore */
+	const char *rw;                 /**< as given */
+	bool random;                    /**< addresses: random, else sequential */
+	bool reads, writes;             /**< both: mixed */
+	uint32_t rwmix;                 /**< percent of reads when mixed */
+	bool opmix;                     /**< operations have the shares of opmix */
+	uint8_t mode;                   /**< enum tb_mode */
+	uint32_t ops;                   /**< 1 << PLX_OP_*: what is done, */
+	uint8_t share[PLX_OP_MAX];      /**< and for opmix, in percent */
+	struct tb_sizes sizes[TB_DIRS]; /**< of I/Os, bytes; from these: */
+	bool mixed_bs;                  /**< there are several */
+	uint32_t unit;                  /**< divides all */
+	uint32_t bs;                    /**< bytes an I/O, the largest */
+	enum tb_dist_kind dist;
+	double theta;
+	const char *copy_to;                        /**< device to copy to */
+	bool hop;                                   /**< queues are those of another lcore */
+	uint64_t rate[TB_DIRS], rate_iops[TB_DIRS]; /**< a second and device; 0: no limit */
+	uint64_t lcore_rate, lcore_rate_iops;       /**< a second and lcore */
+	double think_s, think_io_s;
+	uint32_t think_blocks;
+	double lat_target_s, lat_window_s, lat_percentile;
+	bool lat_run;
+	double ramp_s, runtime_s;
+	bool time_based;
+	bool once;                    /**< each block once, then it is over */
+	uint64_t io_size, number_ios; /**< of each device; 0: no bound */
+	const char *iolog;            /**< trace to replay */
+	bool no_stall;
+	uint16_t qd;     /**< I/Os in flight a queue */
+	uint16_t batch;  /**< I/Os a submit and a poll */
+	double time_s;   /**< 0: until size has moved */
+	uint64_t size;   /**< bytes of each device to work on; 0: all */
+	uint64_t offset; /**< where they begin */
+	uint16_t queues; /**< of each device; 0: one an lcore */
 	bool lcores_given;
 	bool lcore[RTE_MAX_LCORE];
 	bool verify, allow_write;
@@ -72,6 +99,7 @@ enum tb_option_kind {
 enum tb_option_group {
 	TB_GROUP_DEVICE,
 	TB_GROUP_LOAD,
+	TB_GROUP_RATE,
 	TB_GROUP_BOUND,
 	TB_GROUP_CHECK,
 	TB_GROUP_REPORT,

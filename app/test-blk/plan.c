@@ -9,92 +9,13 @@
 #include <rte_lcore.h>
 
 #include "plx_mem.h"
-#include "testblk.h"
+#include "plan.h"
 
 static int
 no_memory(void)
 {
 	tb_say("out of memory");
 	return TB_FAIL;
-}
-
-/* ---- what is asked of a device ---- */
-
-/* Which part of the device is worked on. */
-static int
-check_range(const struct tb_opts *o, struct tb_task *t)
-{
-	const struct tb_dev *d = t->dev;
-	const char *name = d->info.name;
-	uint32_t bsz = d->info.block_size;
-	uint64_t bytes = d->info.nblocks * bsz;
-
-	if (o->bs % bsz != 0) {
-		tb_say("--bs %" PRIu32 ": not a multiple of the block size of %s, %" PRIu32, o->bs,
-			name, bsz);
-		return TB_USAGE;
-	}
-	if (o->offset % bsz != 0 || o->offset >= bytes) {
-		tb_say("--offset %" PRIu64 ": not a multiple of %" PRIu32 " below %" PRIu64
-		       ", the block and device size of %s",
-			o->offset, bsz, bytes, name);
-		return TB_USAGE;
-	}
-	bytes -= o->offset;
-	if (o->size == 0 && bytes < o->bs) {
-		tb_say("--bs %" PRIu32 ": larger than %s, which has %" PRIu64 " bytes%s", o->bs,
-			name, bytes, o->offset != 0 ? " behind --offset" : "");
-		return TB_USAGE;
-	}
-	if (o->size > bytes || o->size % o->bs != 0) {
-		tb_say("--size %" PRIu64 ": not a multiple of --bs that fits %s, which has %" PRIu64
-		       " bytes%s",
-			o->size, name, bytes, o->offset != 0 ? " behind --offset" : "");
-		return TB_USAGE;
-	}
-	t->first = o->offset / bsz;
-	t->nblocks = (o->size != 0 ? o->size : bytes / o->bs * o->bs) / bsz;
-	return TB_OK;
-}
-
-static int
-check_dev(const struct tb_opts *o, struct tb_task *t)
-{
-	const struct plx_blk_info *i = &t->dev->info;
-
-	if (o->qd > i->max_depth) {
-		tb_say("--iodepth %u: a queue of %s has at most %u", o->qd, i->name, i->max_depth);
-		return TB_USAGE;
-	}
-	if (o->queues > i->max_queues) {
-		tb_say("--queues %u: %s has at most %u", o->queues, i->name, i->max_queues);
-		return TB_USAGE;
-	}
-	if (o->verify && (i->caps & PLX_BLK_CAP_NODATA)) {
-		tb_say("--verify: %s (%s) keeps no data", i->name, i->driver);
-		return TB_USAGE;
-	}
-	if (o->writes && !o->allow_write && !(i->caps & PLX_BLK_CAP_SOFTWARE)) {
-		tb_say("--rw %s overwrites %s (%s %s): say --allow-write if its data may be lost",
-			o->rw, i->name, i->driver, i->model);
-		return TB_USAGE;
-	}
-	if (o->meta && i->meta_size == 0) {
-		tb_say("--%s: blocks of %s have no metadata", o->pi ? "pi" : "meta", i->name);
-		return TB_USAGE;
-	}
-	if (o->pi != TB_PI_DRIVER && i->pi_type == 0) {
-		tb_say("--pi: metadata of %s has no protection information; --meta moves it",
-			i->name);
-		return TB_USAGE;
-	}
-	if (o->writes && i->zone_nblk != 0 && (o->random || o->qd > 1)) {
-		tb_say("--rw %s: %s is zoned: only --rw write with --iodepth 1 writes at a write "
-		       "pointer",
-			o->rw, i->name);
-		return TB_USAGE;
-	}
-	return check_range(o, t);
 }
 
 /* ---- lcores ---- */
@@ -156,58 +77,113 @@ next_worker(const struct tb_task *t)
 
 /* ---- tasks ---- */
 
+/* Pieces that the task's range is dealt out in: I/Os, or zones. */
+static uint64_t
+task_pieces(const struct tb_task *t)
+{
+	const struct tb_opts *o = &t->job->opts;
+	const struct plx_blk_info *i = &t->dev->info;
+
+	if (o->mode == TB_MODE_APPEND)
+		return t->nblocks / i->zone_nblk;
+	return t->nblocks / (o->bs / i->block_size);
+}
+
+/* Queues that the task may have of its device, or devices. */
+static uint16_t
+queues_left(const struct tb_task *t)
+{
+	const struct tb_opts *o = &t->job->opts;
+	const struct plx_blk_info *i = &t->dev->info;
+	uint32_t n = i->max_queues - t->dev->nq;
+
+	if (t->to != NULL)
+		n = RTE_MIN(n, (uint32_t)t->to->info.max_queues - t->to->nq);
+	if (o->mode == TB_MODE_APPEND && i->max_open_zones != 0)
+		n = RTE_MIN(n, i->max_open_zones);
+	return (uint16_t)n;
+}
+
 static int
 plan_task(struct tb_job *job, struct tb_task *t)
 {
 	const struct tb_opts *o = &job->opts;
-	int rc = check_dev(o, t);
-	uint64_t units, nq = o->queues;
+	int rc = plan_check(o, t);
+	uint64_t pieces, nq = o->queues;
 
 	if (rc != TB_OK)
 		return rc;
-	units = t->nblocks / (o->bs / t->dev->info.block_size);
+	pieces = task_pieces(t);
 	if (nq == 0) {
 		nq = RTE_MIN(nb_chosen(job), t->dev->info.max_queues);
-		nq = RTE_MIN(nq, units);
+		nq = RTE_MIN(nq, pieces);
 	}
-	if (units < nq) {
-		tb_say("%s: %" PRIu64 " I/Os of --bs make no range for each of %" PRIu64 " queues",
-			t->dev->info.name, units, nq);
+	if (pieces < nq) {
+		tb_say("%s: %" PRIu64 " %s make no range for each of %" PRIu64 " queues",
+			t->dev->info.name, pieces,
+			o->mode == TB_MODE_APPEND ? "zones" : "I/Os of --bs", nq);
 		return TB_USAGE;
 	}
-	if (t->dev->nq + nq > t->dev->info.max_queues) {
-		tb_say("%s has %u queues, the jobs want more", t->dev->info.name,
-			t->dev->info.max_queues);
+	if (nq > queues_left(t)) {
+		tb_say("%s has %u queues%s, the jobs want more", t->dev->info.name,
+			queues_left(t) + t->dev->nq,
+			o->mode == TB_MODE_APPEND ? " for the zones that may be open" : "");
 		return TB_USAGE;
 	}
 	t->first_qid = t->dev->nq;
 	t->nq = (uint16_t)nq;
 	t->dev->nq = (uint16_t)(t->dev->nq + nq);
 	t->dev->writable |= o->writes;
+	if (t->to == NULL)
+		return TB_OK;
+	t->to_first_qid = t->to->nq;
+	t->to->nq = (uint16_t)(t->to->nq + nq);
+	t->to->writable = true;
 	return TB_OK;
+}
+
+/* The device that is copied to, NULL: none. */
+static int
+find_target(const struct tb_job *job, struct tb_dev **to)
+{
+	const char *name = job->opts.copy_to;
+
+	*to = NULL;
+	if (name == NULL)
+		return TB_OK;
+	*to = tb_session_dev(job->run->session, name);
+	if (*to != NULL && !(*to)->removed)
+		return TB_OK;
+	tb_say("--copy_to %s: no device of that name is attached", name);
+	return TB_USAGE;
 }
 
 int
 tb_job_plan(struct tb_job *job)
 {
+	struct tb_dev *to;
 	uint32_t n = 0;
 	int rc = check_lcores(&job->opts);
 
+	if (rc == TB_OK)
+		rc = find_target(job, &to);
 	if (rc != TB_OK)
 		return rc;
 	for (struct tb_dev *d = job->run->session->devs; d != NULL; d = d->next)
-		n += !d->removed;
-	if (n == 0) {
-		tb_say("there is no device to work on");
+		n += !d->removed && d != to;
+	if (n == 0 || (to != NULL && n > 1)) {
+		tb_say(n == 0 ? "there is no device to work on"
+			      : "--rw copy: attach one device besides that of --copy_to");
 		return TB_USAGE;
 	}
 	job->tasks = calloc(n, sizeof(*job->tasks));
-	if (job->tasks == NULL)
+	job->lcore_rates = calloc(job->run->session->nworker, sizeof(*job->lcore_rates));
+	if (job->tasks == NULL || job->lcore_rates == NULL)
 		return no_memory();
 	for (struct tb_dev *d = job->run->session->devs; rc == TB_OK && d != NULL; d = d->next) {
-		if (d->removed)
+		if (d->removed || d == to)
 			continue;
-		job->tasks[job->ntask] = (struct tb_task){.job = job, .dev = d};
+		job->tasks[job->ntask] = (struct tb_task){.job = job, .dev = d, .to = to};
 		rc = plan_task(job, &job->tasks[job->ntask++]);
 	}
 	return rc;
@@ -240,6 +216,9 @@ queue_memory(struct tb_queue *q, const struct tb_opts *o)
 			return TB_FAIL;
 		}
 	}
+	q->pend_to = q->task->to == NULL ? NULL : calloc(o->qd, sizeof(*q->pend_to));
+	if (q->task->to != NULL && q->pend_to == NULL)
+		return no_memory();
 	if (o->meta &&
 		tb_meta_alloc(&q->meta, &q->task->dev->info, o->pi, o->qd, q->nblk, socket) != 0)
 		return no_memory();
@@ -252,30 +231,103 @@ queue_memory(struct tb_queue *q, const struct tb_opts *o)
 	return TB_OK;
 }
 
+/* Queue qid's part of n. */
+static uint64_t
+part(uint64_t n, uint16_t nq, uint16_t qid)
+{
+	return n / nq + (qid < n % nq);
+}
+
+static uint64_t
+parts_before(uint64_t n, uint16_t nq, uint16_t qid)
+{
+	return n / nq * qid + RTE_MIN(n % nq, qid);
+}
+
 /* A queue's part of the task's range, and how it is walked. */
 static void
-queue_range(struct tb_queue *q, const struct tb_opts *o, double hz)
+queue_range(struct tb_queue *q, const struct tb_opts *o)
 {
 	const struct tb_task *t = q->task;
-	uint32_t nblk = o->bs / t->dev->info.block_size;
-	uint64_t units = t->nblocks / nblk, each = units / t->nq, more = units % t->nq;
-	bool once = o->time_s == 0;
-	uint64_t seed = o->seed;
+	const struct plx_blk_info *i = &t->dev->info;
+	uint64_t piece = o->mode == TB_MODE_APPEND ? i->zone_nblk : o->unit / i->block_size;
+	uint64_t pieces = t->nblocks / piece, seed = o->seed;
+	bool whole = o->once && !tb_load_needed(o);
 
-	q->nblk = nblk;
-	q->base = t->first + (each * q->qid + RTE_MIN(more, q->qid)) * nblk;
-	for (uint32_t i = 0; i <= t->dev->index; i++)
+	q->nblk = o->unit / i->block_size;
+	q->base = t->first + parts_before(pieces, t->nq, q->qid) * piece;
+	for (uint32_t k = 0; k <= t->dev->index; k++)
 		seed = tb_random(&seed);
 	tb_walk_init(&q->walk,
 		!o->random ? TB_WALK_SEQ
-		: once     ? TB_WALK_SHUFFLE
+		: whole    ? TB_WALK_SHUFFLE
 			   : TB_WALK_RANDOM,
-		each + (q->qid < more), seed + q->qid);
-	q->left = once ? q->walk.units : UINT64_MAX;
-	q->deadline = once ? UINT64_MAX : (uint64_t)(o->time_s * hz);
-	q->mixed = o->reads && o->writes;
-	q->op = o->reads ? PLX_OP_READ : PLX_OP_WRITE;
-	q->read_below = ((uint64_t)o->rwmix << 32) / 100;
+		part(pieces, t->nq, q->qid) * piece / q->nblk, seed + q->qid);
+}
+
+static uint64_t
+div_up(uint64_t a, uint64_t b)
+{
+	return a / b + (a % b != 0);
+}
+
+/* When it is over. */
+static void
+queue_bounds(struct tb_queue *q, const struct tb_opts *o, double hz)
+{
+	uint16_t nq = q->task->nq;
+	uint32_t bsz = q->task->dev->info.block_size;
+	uint64_t blocks = UINT64_MAX;
+
+	if (o->io_size != 0)
+		blocks = div_up(part(o->io_size, nq, q->qid), bsz);
+	else if (o->once)
+		blocks = q->walk.units * q->nblk;
+	q->left = UINT64_MAX;
+	if (q->load != NULL && o->mode != TB_MODE_APPEND)
+		q->load->left_blocks = blocks;
+	else if (blocks != UINT64_MAX && q->load == NULL)
+		q->left = div_up(blocks, q->nblk);
+	if (o->number_ios != 0)
+		q->left = RTE_MIN(q->left, part(o->number_ios, nq, q->qid));
+	q->deadline = o->time_s == 0 ? UINT64_MAX : (uint64_t)(o->time_s * hz);
+	if (o->ramp_s != 0) {
+		q->after_ramp = q->deadline;
+		q->deadline = (uint64_t)(o->ramp_s * hz);
+	}
+}
+
+/* Its zones, for now as large as they are apart; NULL: no memory. */
+static struct tb_zone *
+queue_zones(const struct tb_queue *q, uint32_t *n)
+{
+	uint64_t each = q->task->dev->info.zone_nblk;
+	struct tb_zone *z;
+
+	*n = (uint32_t)(q->walk.units * q->nblk / each);
+	z = calloc(*n, sizeof(*z));
+	for (uint32_t i = 0; z != NULL && i < *n; i++)
+		z[i] = (struct tb_zone){.lba = q->base + i * each, .capacity = each};
+	return z;
+}
+
+static int
+queue_load(struct tb_queue *q, const struct tb_opts *o)
+{
+	const struct tb_session *s = q->task->job->run->session;
+	struct tb_rate *lcore = NULL;
+	struct tb_zone *zones = NULL;
+	uint32_t nzones = 0;
+
+	if (o->mode == TB_MODE_APPEND && (zones = queue_zones(q, &nzones)) == NULL)
+		return no_memory();
+	if (tb_load_needed(o) && tb_load_create(q, o, zones, nzones) != 0)
+		return no_memory();
+	if (o->lcore_rate != 0 || o->lcore_rate_iops != 0) {
+		lcore = &q->task->job->lcore_rates[q->worker - s->workers];
+		tb_rate_init(lcore, (double)o->lcore_rate_iops, (double)o->lcore_rate, s->hz, 0);
+	}
+	return tb_pace_create(q, o, q->task->nq, lcore, s->hz) == 0 ? TB_OK : no_memory();
 }
 
 static int
@@ -283,6 +335,7 @@ plan_queue(struct tb_task *t, uint16_t qid)
 {
 	const struct tb_opts *o = &t->job->opts;
 	struct tb_queue *q = &t->queues[qid];
+	int rc;
 
 	q->task = t;
 	q->qid = qid;
@@ -292,7 +345,15 @@ plan_queue(struct tb_task *t, uint16_t qid)
 	q->verify = o->verify;
 	q->v = (struct tb_verify){
 		.seed = o->seed, .dev = t->dev->index, .block_size = t->dev->info.block_size};
-	queue_range(q, o, t->job->run->hz);
+	q->null = o->mode == TB_MODE_NULL;
+	q->mixed = o->reads && o->writes && !o->opmix;
+	q->op = o->reads ? PLX_OP_READ : PLX_OP_WRITE;
+	q->read_below = ((uint64_t)o->rwmix << 32) / 100;
+	queue_range(q, o);
+	rc = queue_load(q, o);
+	if (rc != TB_OK)
+		return rc;
+	queue_bounds(q, o, t->job->run->hz);
 	return queue_memory(q, o);
 }
 
@@ -336,6 +397,9 @@ free_queue(struct tb_queue *q)
 	free(q->pend);
 	free(q->burst);
 	free(q->gen);
+	free(q->pend_to);
+	tb_load_free(q->load);
+	tb_pace_free(q->pace);
 	tb_meta_free(&q->meta);
 	plx_mem_free(q->data);
 }
@@ -351,6 +415,7 @@ tb_job_free(struct tb_job *job)
 		free(t->queues);
 	}
 	free(job->tasks);
+	free(job->lcore_rates);
 	free(job->series.at);
 	free(job->total);
 }

@@ -8,8 +8,6 @@
 
 #include "testblk.h"
 
-static const char *const side_names[TB_SIDES] = {"read", "write", "verify"};
-
 /* A line of the tables: a queue, a device, or everything. */
 struct row {
 	const char *dev;
@@ -29,7 +27,7 @@ print_speed(FILE *out, const struct row *r, const struct tb_figures *f)
 		if (s->ios == 0)
 			continue;
 		fprintf(out, "%-*s %5s %5s %-6s %10.0f %9.1f %8.2f %8.2f %8.2f %8.2f %8.2f %9.2f\n",
-			r->width, r->dev, r->queue, r->lcore, side_names[i], s->iops, s->mib_s,
+			r->width, r->dev, r->queue, r->lcore, tb_side_name(i), s->iops, s->mib_s,
 			s->mean, s->p50, s->p99, s->p999, s->p9999, s->max);
 	}
 }
@@ -181,6 +179,26 @@ print_verify(const struct tb_job *job, FILE *out)
 	fprintf(out, "\t%-8s crc %08" PRIx32 "\n", "computed", m->crc);
 }
 
+/* Of a search for a depth: what each queue found. */
+static void
+print_depths(FILE *out, const struct tb_job *job, const struct tb_task *t)
+{
+	const struct tb_opts *o = &job->opts;
+
+	for (uint16_t i = 0; i < t->nq; i++) {
+		const struct tb_lat_search *s = &t->queues[i].pace->lat;
+
+		fprintf(out, "latency target: %s queue %u: ", t->dev->info.name, i);
+		if (!s->done)
+			fprintf(out, "not found in this time, %u met it\n", s->good);
+		else if (s->good == 0)
+			fprintf(out, "not met by one I/O in flight\n");
+		else
+			fprintf(out, "%u in flight keep %g %% below %g us\n", s->good,
+				o->lat_percentile, o->lat_target_s * 1e6);
+	}
+}
+
 static void
 print_title(const struct tb_job *job, FILE *out)
 {
@@ -209,6 +227,8 @@ tb_report_text(const struct tb_job *job, FILE *out)
 	for (uint32_t d = 0; d < job->ntask; d++) {
 		print_driver(out, job->tasks[d].dev);
 		print_errors(out, &job->tasks[d]);
+		if (job->opts.lat_target_s != 0)
+			print_depths(out, job, &job->tasks[d]);
 	}
 	if (job->opts.verify || s->bad.checked != 0)
 		print_verify(job, out);

@@ -93,7 +93,7 @@ add_latencies(json *side, const struct tb_hist *h, double ns)
 static void
 add_spread(json *side, const struct tb_job *job, unsigned int s)
 {
-	double kib = job->opts.bs / 1024.0;
+	double kib = tb_sum_bytes(job->total, s, job->opts.bs) / 1024;
 	struct tb_spread r;
 
 	tb_series_spread(&job->series, s, job->opts.log_interval_s, &r);
@@ -118,8 +118,10 @@ add_direction(json *o, const char *key, const struct tb_job *job, unsigned int s
 	const struct tb_hist *h = s < TB_SIDES ? &job->total->lat[s] : NULL;
 	const struct tb_counts *c = &job->total->c;
 	double seconds = (double)(c->end - c->begin) / job->run->hz;
-	uint64_t ios = h != NULL ? h->n : 0, bytes = ios * job->opts.bs;
+	uint64_t ios = h != NULL ? h->n : 0, bytes = 0;
 	double rate = seconds > 0 ? 1 / seconds : 0;
+
+	bytes = (uint64_t)((double)ios * tb_sum_bytes(job->total, s, job->opts.bs));
 
 	add_u64(side, "io_bytes", bytes);
 	add_u64(side, "io_kbytes", bytes >> 10);
@@ -299,7 +301,7 @@ tb_fio_job(const struct tb_job *job, uint32_t index)
 	add_options(o, &job->opts, name);
 	add_direction(o, "read", job, TB_READ);
 	add_direction(o, "write", job, TB_WRITE);
-	add_direction(o, "trim", job, TB_SIDES);
+	add_direction(o, "trim", job, TB_TRIM);
 	sync = add_object(o, "sync");
 	add_u64(sync, "total_ios", 0);
 	add_latency(sync, "lat_ns", NULL, 1);

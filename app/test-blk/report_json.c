@@ -47,8 +47,11 @@ add_sum(json *o, const struct tb_job *job, const struct tb_sum *s)
 	add_double(o, "seconds", f.seconds);
 	if (job->opts.reads)
 		add_side(o, "read", &f.side[TB_READ]);
-	if (job->opts.writes)
+	if (job->opts.writes || f.side[TB_WRITE].ios != 0)
 		add_side(o, "write", &f.side[TB_WRITE]);
+	for (unsigned int i = TB_TRIM; i < TB_BACK; i++)
+		if (f.side[i].ios != 0)
+			add_side(o, tb_side_name(i), &f.side[i]);
 	if (f.side[TB_BACK].ios != 0) {
 		add_side(o, "readback", &f.side[TB_BACK]);
 		add_double(o, "readback_seconds", f.back_seconds);

@@ -38,22 +38,23 @@ finish(FILE *f, const char *opt, const char *path)
 
 /* ---- time series ---- */
 
-typedef double (*value_fn)(const struct tb_job *job, uint64_t ios, uint64_t cycles, double took);
+typedef double (*value_fn)(
+	const struct tb_job *job, unsigned int side, uint64_t ios, uint64_t cycles, double took);
 
 static double
-bw_of(const struct tb_job *job, uint64_t ios, uint64_t cycles, double took)
+bw_of(const struct tb_job *job, unsigned int side, uint64_t ios, uint64_t cycles, double took)
 {
-	return (double)ios * job->opts.bs / 1024 / took;
+	return (double)ios * tb_sum_bytes(job->total, side, job->opts.bs) / 1024 / took;
 }
 
 static double
-iops_of(const struct tb_job *job, uint64_t ios, uint64_t cycles, double took)
+iops_of(const struct tb_job *job, unsigned int side, uint64_t ios, uint64_t cycles, double took)
 {
 	return (double)ios / took;
 }
 
 static double
-lat_of(const struct tb_job *job, uint64_t ios, uint64_t cycles, double took)
+lat_of(const struct tb_job *job, unsigned int side, uint64_t ios, uint64_t cycles, double took)
 {
 	return (double)cycles / (double)ios * 1e9 / job->run->hz;
 }
@@ -65,12 +66,12 @@ print_series(FILE *f, const struct tb_job *job, value_fn value)
 	double from = 0;
 
 	for (uint32_t i = 0; i < s->n; from = s->at[i++].seconds)
-		for (unsigned int side = 0; side < TB_BACK; side++) {
+		for (unsigned int side = 0; side <= TB_TRIM; side++) {
 			const struct tb_point *p = &s->at[i];
 
 			if (p->side[side].ios != 0 && p->seconds > from)
 				fprintf(f, "%.0f, %.0f, %u, 0, 0, 0\n", p->seconds * 1000,
-					value(job, p->side[side].ios, p->side[side].cycles,
+					value(job, side, p->side[side].ios, p->side[side].cycles,
 						p->seconds - from),
 					side);
 		}
@@ -153,7 +154,6 @@ print_hist(FILE *f, const struct tb_hist *h, double us)
 int
 tb_report_hists(const struct tb_job *job, uint32_t index)
 {
-	static const char *const names[] = {"read", "write", "verify"};
 	int rc = TB_OK;
 	char path[4096];
 
@@ -163,7 +163,8 @@ tb_report_hists(const struct tb_job *job, uint32_t index)
 
 		if (h->n == 0)
 			continue;
-		f = create("--hist", job->opts.hist, names[s], index, "hgrm", path, sizeof(path));
+		f = create("--hist", job->opts.hist, tb_side_name(s), index, "hgrm", path,
+			sizeof(path));
 		if (f == NULL)
 			return TB_FAIL;
 		print_hist(f, h, 1e6 / job->run->hz);

@@ -76,6 +76,10 @@ set_up_task(struct tb_task *t)
 
 		if (rc != 0)
 			return failed(t->dev, "can't set up a queue", rc);
+		if (t->to != NULL)
+			rc = plx_blkq_setup(t->to->blk, (uint16_t)(t->to_first_qid + i), &conf);
+		if (rc != 0)
+			return failed(t->to, "can't set up a queue", rc);
 	}
 	return TB_OK;
 }
@@ -126,6 +130,8 @@ add_pollers(struct tb_task *t)
 		struct tb_queue *q = &t->queues[i];
 
 		q->bq = plx_blk_queue_get(t->dev->blk, (uint16_t)(t->first_qid + i));
+		if (t->to != NULL)
+			q->bq_to = plx_blk_queue_get(t->to->blk, (uint16_t)(t->to_first_qid + i));
 		tb_queue_init(q);
 		q->poller =
 			plx_poller_add(q->worker->reactor, t->dev->info.name, tb_queue_poll, q, 0);
@@ -154,6 +160,9 @@ launch(struct tb_run *run)
 
 	for (uint32_t i = 0; i < s->nworker; i++)
 		s->workers[i].active = 0;
+	for (uint32_t j = 0; j < run->njob; j++)
+		for (uint32_t i = 0; rc == TB_OK && i < run->jobs[j].ntask; i++)
+			rc = tb_zones_fetch(&run->jobs[j].tasks[i]);
 	for (uint32_t j = 0; j < run->njob; j++)
 		for (uint32_t i = 0; rc == TB_OK && i < run->jobs[j].ntask; i++)
 			rc = add_pollers(&run->jobs[j].tasks[i]);
@@ -323,7 +332,8 @@ left(void *arg)
 		for (uint32_t i = 0; i < l->run->jobs[j].ntask; i++) {
 			const struct tb_task *t = &l->run->jobs[j].tasks[i];
 
-			for (uint16_t k = 0; t->dev == l->dev && k < t->nq; k++)
+			for (uint16_t k = 0; (t->dev == l->dev || t->to == l->dev) && k < t->nq;
+				k++)
 				if (!__atomic_load_n(&t->queues[k].done, __ATOMIC_ACQUIRE))
 					return 0;
 		}

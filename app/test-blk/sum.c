@@ -53,8 +53,10 @@ tb_sum_merge(struct tb_sum *dst, const struct tb_sum *src)
 	dst->skipped += src->skipped;
 	for (unsigned int i = 0; i < TB_ERRNOS; i++)
 		dst->errs[i] += src->errs[i];
-	for (unsigned int i = 0; i < TB_SIDES; i++)
+	for (unsigned int i = 0; i < TB_SIDES; i++) {
 		tb_hist_merge(&dst->lat[i], &src->lat[i]);
+		dst->moved[i] += src->moved[i];
+	}
 }
 
 struct tb_sum *
@@ -139,6 +141,21 @@ calls(const uint64_t *by_size)
 	return n;
 }
 
+double
+tb_sum_bytes(const struct tb_sum *s, unsigned int side, uint32_t bs)
+{
+	return s->moved[side] != 0 ? (double)s->moved[side] / (double)s->lat[side].n : bs;
+}
+
+const char *
+tb_side_name(unsigned int side)
+{
+	static const char *const names[TB_SIDES] = {
+		"read", "write", "trim", "zeroes", "other", "verify"};
+
+	return names[side];
+}
+
 static double
 per(double a, double b)
 {
@@ -147,7 +164,7 @@ per(double a, double b)
 
 static void
 side_figures(
-	struct tb_side_figures *f, const struct tb_hist *h, double seconds, uint32_t bs, double us)
+	struct tb_side_figures *f, const struct tb_hist *h, double seconds, double bytes, double us)
 {
 	static const double q[] = {0.5, 0.99, 0.999, 0.9999};
 	double at[4];
@@ -155,7 +172,7 @@ side_figures(
 	tb_hist_quantiles(h, q, at, 4);
 	f->ios = tb_hist_total(h);
 	f->iops = per((double)f->ios, seconds);
-	f->mib_s = f->iops * bs / (1 << 20);
+	f->mib_s = f->iops * bytes / (1 << 20);
 	f->mean = per((double)h->sum, (double)f->ios) * us;
 	f->p50 = at[0] * us;
 	f->p99 = at[1] * us;
@@ -174,7 +191,7 @@ tb_figures(struct tb_figures *f, const struct tb_sum *s, uint32_t bs, double hz)
 	f->back_seconds = (double)(c->back_end - c->back_begin) / hz;
 	for (unsigned int i = 0; i < TB_SIDES; i++)
 		side_figures(&f->side[i], &s->lat[i], i == TB_BACK ? f->back_seconds : f->seconds,
-			bs, 1e6 / hz);
+			tb_sum_bytes(s, i, bs), 1e6 / hz);
 	f->completed = completed(s);
 	f->submit_ns = per((double)c->t_submit * ns, (double)c->submitted);
 	f->complete_ns = per((double)c->t_poll * ns, ios);

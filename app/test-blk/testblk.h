@@ -20,7 +20,9 @@
 #include "plx_reactor.h"
 
 #include "hist.h"
+#include "load.h"
 #include "opts.h"
+#include "pace.h"
 #include "verify.h"
 #include "verify_meta.h"
 #include "walk.h"
@@ -31,7 +33,10 @@ enum tb_exit { TB_OK = 0, TB_FAIL = 1, TB_USAGE = 2 };
 /** What latencies are told apart. */
 enum tb_side {
 	TB_READ = 0,  /**< as PLX_OP_READ */
-	TB_WRITE = 1, /**< as PLX_OP_WRITE */
+	TB_WRITE = 1, /**< as PLX_OP_WRITE; appends too */
+	TB_TRIM,      /**< discards */
+	TB_ZEROES,    /**< write zeroes */
+	TB_OTHER,     /**< flushes, zone resets */
 	TB_BACK,      /**< reads of the verification that follows */
 	TB_SIDES
 };
@@ -67,6 +72,7 @@ struct tb_sum {
 	uint64_t skipped;             /**< blocks not verified: a write to them failed */
 	uint64_t errs[TB_ERRNOS];     /**< failed by errno, 0: any other */
 	struct tb_hist lat[TB_SIDES]; /**< latency of what succeeded, cycles */
+	uint64_t moved[TB_SIDES];     /**< bytes, where I/Os are of several sizes; else 0 */
 };
 
 /** What came back in an interval. */
@@ -119,6 +125,13 @@ struct tb_queue {
 	bool mixed;
 
 	/* what the fast turn never meets */
+	struct tb_load *load;         /**< what comes next; NULL: walk, op and mixed say it */
+	struct tb_pace *pace;         /**< when; NULL: at once */
+	struct plx_blkq *bq_to;       /**< copy: of the device that is written to */
+	struct plx_blk_req **pend_to; /**< read, and not accepted there yet */
+	uint16_t npend_to;
+	uint64_t after_ramp; /**< the deadline then; 0: that is over, or there is none */
+	bool null;           /**< TB_MODE_NULL */
 	enum tb_phase phase;
 	bool done;             /**< nothing is done on its lcore any more; read by the main lcore */
 	uint16_t nidle, npend; /**< entries of idle and pend */
@@ -164,6 +177,8 @@ struct tb_task {
 	uint64_t first, nblocks; /**< the range that is worked on */
 	struct tb_queue *queues;
 	uint16_t nq, first_qid;
+	struct tb_dev *to; /**< copy: written to, with as many queues; else NULL */
+	uint16_t to_first_qid;
 };
 
 /** Work of one kind on one or several devices. */
@@ -172,7 +187,8 @@ struct tb_job {
 	struct tb_run *run;
 	struct tb_task *tasks;
 	uint32_t ntask;
-	struct tb_sum *total; /**< when the run has ended */
+	struct tb_sum *total;        /**< when the run has ended */
+	struct tb_rate *lcore_rates; /**< by worker, or NULL */
 	struct tb_series series;
 };
 
@@ -207,6 +223,8 @@ struct tb_session {
 	double hz;
 	bool quit;
 };
+
+#define TB_DRAWS 8 /**< random addresses tried for one that is not in flight */
 
 /** A signal asked to end. */
 extern volatile sig_atomic_t tb_interrupted;
@@ -253,6 +271,10 @@ void tb_run_free(struct tb_run *run);
 /** @return TB_FAIL when an I/O or the verification failed, or the account doesn't balance */
 int tb_job_verdict(const struct tb_job *job);
 
+/* zoned.c */
+/** Learn the capacities of the zones that a task appends to; its device is started. */
+int tb_zones_fetch(struct tb_task *task);
+
 /* worker.c */
 /** Choose the turn and begin; the reactor's poller is tb_queue_poll. */
 void tb_queue_init(struct tb_queue *q);
@@ -278,6 +300,10 @@ void tb_sum_merge(struct tb_sum *dst, const struct tb_sum *src);
 /** @return the sum of a task's, or of all queues, for free(); NULL after one line */
 struct tb_sum *tb_sum_task(const struct tb_task *task);
 struct tb_sum *tb_sum_job(const struct tb_job *job);
+/** @return bytes of an I/O of a side, in the mean; bs: of each, unless they are of several sizes */
+double tb_sum_bytes(const struct tb_sum *s, unsigned int side, uint32_t bs);
+/** @return what a side is called */
+const char *tb_side_name(unsigned int side);
 /** @return whether everything that was accepted came back, once */
 bool tb_sum_balances(const struct tb_sum *s);
 /** @return whether all that was written was also read back; true without --verify */

@@ -5,6 +5,7 @@
  * done: filling at the start, draining at the end, requests that found no room, verification.
  */
 #include <errno.h>
+#include <string.h>
 
 #include <rte_branch_prediction.h>
 #include <rte_cycles.h>
@@ -12,7 +13,6 @@
 #include "testblk.h"
 
 #define ROUNDS 8 /* bursts a turn: the reactor's own work is spread over them */
-#define DRAWS 8  /* random addresses tried for one that is not in flight */
 #define DRAIN_SECONDS 10
 
 /* An I/O failed. @return false: its buffer can't be used again */
@@ -64,7 +64,7 @@ count_lent(struct tb_counts *c, uint16_t taken)
 
 /* Lend n requests, and account. A latency begins before its submit. @return how many were taken */
 static __rte_always_inline uint16_t
-lend(struct tb_queue *q, struct plx_blk_req **reqs, uint16_t n, uint64_t *end)
+lend(struct tb_queue *q, struct plx_blkq *bq, struct plx_blk_req **reqs, uint16_t n, uint64_t *end)
 {
 	struct tb_counts *c = &q->sum->c;
 	uint64_t start = rte_rdtsc();
@@ -72,7 +72,7 @@ lend(struct tb_queue *q, struct plx_blk_req **reqs, uint16_t n, uint64_t *end)
 
 	for (uint16_t i = 0; i < n; i++)
 		reqs[i]->user = (void *)(uintptr_t)start;
-	taken = plx_blkq_submit(q->bq, reqs, n);
+	taken = plx_blkq_submit(bq, reqs, n);
 	*end = rte_rdtsc();
 	c->t_submit += *end - start;
 	c->submitted += taken;
@@ -143,7 +143,7 @@ turn(struct tb_queue *q, const uint32_t kind, const uint32_t op)
 		c->end = back;
 		n = turn_around(q, n, back, kind, op);
 		q->left -= n;
-		taken = lend(q, q->burst, n, &end);
+		taken = lend(q, q->bq, q->burst, n, &end);
 		c->t_poll += back - start;
 		c->t_work += end - back;
 		for (; unlikely(taken < n); taken++)
@@ -173,6 +173,41 @@ static const tb_turn turns[][3] = {
 	[TB_WALK_SHUFFLE] = {turn_shuffle_read, turn_shuffle_write, turn_shuffle_mixed},
 };
 
+/* The driver alone: the same requests again and again; what came back is counted, and no more. */
+static int
+turn_null(struct tb_queue *q)
+{
+	struct tb_counts *c = &q->sum->c;
+	int total = 0;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		uint64_t now = rte_rdtsc();
+		uint16_t n, good = 0, taken, bad = 0;
+
+		if (unlikely(special(q, now)))
+			return round == 0 ? slow_turn(q) : total;
+		n = plx_blkq_poll(q->bq, q->burst, q->batch);
+		c->polls++;
+		c->empty_polls += n == 0;
+		c->returned += n;
+		for (uint16_t i = 0; i < n; i++)
+			if (likely(q->burst[i]->status == 0) || (bad++, failed(q, q->burst[i])))
+				q->burst[good++] = q->burst[i];
+		q->sum->lat[q->op].n += n - bad;
+		q->sum->lat[q->op].count[0] += n - bad;
+		q->left -= n;
+		taken = plx_blkq_submit(q->bq, q->burst, good);
+		c->submitted += taken;
+		for (; unlikely(taken < good); taken++)
+			q->pend[q->npend++] = q->burst[taken];
+		if (n == 0)
+			break;
+		c->end = now;
+		total += n;
+	}
+	return total;
+}
+
 /* ---- the slow turn ---- */
 
 /* The next unit of the run. @return false: it is in flight */
@@ -183,7 +218,7 @@ draw(struct tb_queue *q, uint64_t bits, uint64_t *unit)
 
 	if (w->kind == TB_WALK_SEQ && !tb_data_idle(q, w->pos))
 		return false;
-	for (int i = 0; i < DRAWS; i++) {
+	for (int i = 0; i < TB_DRAWS; i++) {
 		*unit = tb_walk_next(w, w->kind, bits);
 		if (tb_data_idle(q, *unit))
 			return true;
@@ -196,7 +231,7 @@ draw(struct tb_queue *q, uint64_t bits, uint64_t *unit)
 static bool
 prepare(struct tb_queue *q, struct plx_blk_req *req)
 {
-	uint64_t bits = tb_random(&q->walk.rng), unit;
+	uint64_t bits = tb_random(&q->walk.rng), unit = 0;
 
 	req->op = q->op;
 	if (q->phase == TB_READBACK) {
@@ -205,6 +240,9 @@ prepare(struct tb_queue *q, struct plx_blk_req *req)
 			return false;
 		}
 		req->op = PLX_OP_READ;
+	} else if (q->load != NULL) {
+		if (!q->load->next(q, req))
+			return false;
 	} else {
 		if (q->mixed)
 			req->op = (uint32_t)bits >= q->read_below;
@@ -212,7 +250,8 @@ prepare(struct tb_queue *q, struct plx_blk_req *req)
 			return false;
 		q->left--;
 	}
-	req->lba = q->base + unit * q->nblk;
+	if (q->load == NULL || q->phase == TB_READBACK)
+		req->lba = q->base + unit * q->nblk;
 	if (q->looks)
 		tb_data_lend(q, req);
 	return true;
@@ -229,15 +268,53 @@ unprepare(struct tb_queue *q)
 			tb_data_unlend(q, req);
 		q->idle[q->nidle++] = req;
 	}
+	while (q->npend_to > 0)
+		q->idle[q->nidle++] = q->pend_to[--q->npend_to];
+	if (q->pace != NULL)
+		q->pace->passed = 0;
+}
+
+static const uint8_t sides[PLX_OP_MAX] = {
+	[PLX_OP_READ] = TB_READ,
+	[PLX_OP_WRITE] = TB_WRITE,
+	[PLX_OP_FLUSH] = TB_OTHER,
+	[PLX_OP_WRITE_ZEROES] = TB_ZEROES,
+	[PLX_OP_DISCARD] = TB_TRIM,
+	[PLX_OP_ZONE_APPEND] = TB_WRITE,
+	[PLX_OP_ZONE_RESET] = TB_OTHER,
+};
+
+/* One came back. @return whether its buffer can be used again */
+static bool
+account(struct tb_queue *q, struct plx_blk_req *req, uint64_t now)
+{
+	enum tb_side side = q->phase == TB_READBACK ? TB_BACK : sides[req->op];
+
+	if (q->load != NULL && q->load->zones != NULL && tb_append_misplaced(q, req))
+		req->status = -EBADMSG;
+	if (q->looks)
+		tb_data_back(q, req, now);
+	if (q->pace != NULL)
+		tb_pace_back(q, stamp_of(req), now);
+	if (req->status != 0)
+		return failed(q, req);
+	tb_hist_add(&q->sum->lat[side], q->null ? 0 : now - stamp_of(req));
+	if (q->load != NULL) {
+		const struct tb_dev *to = q->task->to;
+		const struct tb_dev *d = to != NULL && side == TB_WRITE ? to : q->task->dev;
+
+		q->sum->moved[side] += (uint64_t)req->nblk * d->info.block_size;
+	}
+	return true;
 }
 
 /* Poll once and account. @return how many came back */
 static uint16_t
-reap(struct tb_queue *q)
+reap(struct tb_queue *q, struct plx_blkq *bq)
 {
 	struct tb_sum *s = q->sum;
 	uint64_t start = rte_rdtsc(), now;
-	uint16_t n = plx_blkq_poll(q->bq, q->burst, q->batch);
+	uint16_t n = plx_blkq_poll(bq, q->burst, q->batch);
 
 	now = rte_rdtsc();
 	s->c.polls++;
@@ -246,15 +323,13 @@ reap(struct tb_queue *q)
 	s->c.returned += n;
 	for (uint16_t i = 0; i < n; i++) {
 		struct plx_blk_req *req = q->burst[i];
+		bool usable = account(q, req, now);
 
-		if (q->looks)
-			tb_data_back(q, req, now);
-		if (req->status == 0)
-			tb_hist_add(&s->lat[q->phase == TB_READBACK ? TB_BACK : req->op],
-				now - stamp_of(req));
-		else if (!failed(q, req))
+		if (q->nidle + q->npend + q->npend_to >= q->qd)
+			continue; /* a driver gave one back twice */
+		if (q->load != NULL && q->load->back != NULL && q->load->back(q, req))
 			continue;
-		if (q->nidle + q->npend < q->qd) /* a driver may give one back twice */
+		if (usable)
 			q->idle[q->nidle++] = req;
 	}
 	if (n != 0) {
@@ -278,15 +353,64 @@ refill(struct tb_queue *q)
 			break;
 		q->pend[q->npend++] = q->idle[--q->nidle];
 	}
-	n = q->npend < q->batch ? q->npend : q->batch;
+	n = q->pace == NULL ? q->npend : tb_pace_allow(q, start);
+	n = n < q->batch ? n : q->batch;
 	if (n == 0)
 		return 0;
-	taken = lend(q, q->pend, n, &end);
+	taken = lend(q, q->bq, q->pend, n, &end);
 	q->sum->c.t_work += end - start;
+	if (q->pace != NULL)
+		q->pace->passed = (uint16_t)(q->pace->passed - taken);
 	q->npend = (uint16_t)(q->npend - taken);
 	for (uint16_t i = 0; i < q->npend; i++)
 		q->pend[i] = q->pend[i + taken];
 	return taken;
+}
+
+/* Copy: hand on what was read. */
+static void
+write_on(struct tb_queue *q)
+{
+	uint16_t n = q->npend_to < q->batch ? q->npend_to : q->batch, taken;
+	uint64_t start = rte_rdtsc(), end;
+
+	if (n == 0)
+		return;
+	taken = lend(q, q->bq_to, q->pend_to, n, &end);
+	q->sum->c.t_work += end - start;
+	q->npend_to = (uint16_t)(q->npend_to - taken);
+	for (uint16_t i = 0; i < q->npend_to; i++)
+		q->pend_to[i] = q->pend_to[i + taken];
+}
+
+/* From here on it counts. What failed is not forgotten, and what is in flight still comes back. */
+static void
+end_ramp(struct tb_queue *q, uint64_t now)
+{
+	struct tb_sum *s = q->sum;
+	struct tb_counts c = {.failed = s->c.failed,
+		.cancelled = s->c.cancelled,
+		.retired = s->c.retired,
+		.begin = now,
+		.end = now};
+
+	c.returned = c.failed + c.cancelled;
+	c.submitted = c.returned + s->c.submitted - s->c.returned;
+	s->c = c;
+	memset(s->lat, 0, sizeof(s->lat));
+	memset(s->moved, 0, sizeof(s->moved));
+	q->deadline = q->after_ramp == UINT64_MAX ? UINT64_MAX : now + q->after_ramp;
+	q->after_ramp = 0;
+}
+
+static void
+begin(struct tb_queue *q, uint64_t now)
+{
+	q->sum->c.begin = q->sum->c.end = now;
+	if (q->deadline != UINT64_MAX)
+		q->deadline += now;
+	if (q->pace != NULL)
+		tb_pace_begin(q, now);
 }
 
 static void
@@ -322,20 +446,22 @@ slow_turn(struct tb_queue *q)
 	uint16_t n;
 	bool over;
 
-	if (c->begin == 0) {
-		c->begin = c->end = now;
-		if (q->deadline != UINT64_MAX)
-			q->deadline += now;
-	}
-	n = reap(q);
+	if (c->begin == 0)
+		begin(q, now);
+	n = reap(q, q->bq);
+	if (q->bq_to != NULL)
+		n = (uint16_t)(n + reap(q, q->bq_to));
 	now = rte_rdtsc();
+	if (q->after_ramp != 0 && now >= q->deadline)
+		end_ramp(q, now);
 	over = q->halt || tb_stop || now >= q->deadline;
 	if (over)
 		unprepare(q);
 	else if (!__atomic_load_n(&q->paused, __ATOMIC_RELAXED))
 		while (refill(q) != 0)
 			;
-	if (!over && (q->left > 0 || q->npend > 0)) {
+	write_on(q);
+	if (!over && (q->left > 0 || q->npend + q->npend_to > 0)) {
 		q->draining_since = 0;
 	} else if (c->submitted == c->returned) {
 		next_phase(q, now);
@@ -366,12 +492,18 @@ tb_queue_init(struct tb_queue *q)
 	}
 	q->phase = TB_RUN;
 	q->looks = q->verify || q->meta.ext != NULL;
-	q->turn = q->looks ? slow_turn : turns[q->walk.kind][q->mixed ? 2 : q->op];
+	if (q->null)
+		q->turn = turn_null;
+	else if (q->looks || q->load != NULL || q->pace != NULL)
+		q->turn = slow_turn;
+	else
+		q->turn = turns[q->walk.kind][q->mixed ? 2 : q->op];
 }
 
 void
 tb_queue_collect(struct tb_queue *q)
 {
-	while (q->sum->c.returned != q->sum->c.submitted && reap(q) != 0)
+	while (q->sum->c.returned != q->sum->c.submitted &&
+		(reap(q, q->bq) != 0 || (q->bq_to != NULL && reap(q, q->bq_to) != 0)))
 		;
 }

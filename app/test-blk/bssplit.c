@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bssplit.h"
+#include "opts.h"
+
+#define TEXT 256 /* of one direction */
+
+static bool
+one_size(const char *text, uint32_t *out)
+{
+	uint64_t n;
+
+	if (!tb_parse_size(text, &n) || n == 0 || n > TB_SIZE_BYTES_MAX)
+		return false;
+	*out = (uint32_t)n;
+	return true;
+}
+
+static bool
+list_part(struct tb_sizes *s, char *text)
+{
+	*s = (struct tb_sizes){.n = 1, .upto = {UINT32_MAX}};
+	return one_size(text, &s->bytes[0]);
+}
+
+static bool
+range_part(struct tb_sizes *s, char *text)
+{
+	char *to = strchr(text, '-');
+
+	*s = (struct tb_sizes){.n = 0};
+	if (to == NULL)
+		return list_part(s, text);
+	*to++ = '\0';
+	return one_size(text, &s->bytes[0]) && one_size(to, &s->bytes[1]) &&
+	       s->bytes[0] <= s->bytes[1];
+}
+
+/* "4k/60", "4k/" or "4k"; share -1: left out. */
+static bool
+split_item(char *text, uint32_t *bytes, double *share)
+{
+	char *slash = strchr(text, '/'), *end;
+
+	*share = -1;
+	if (slash != NULL) {
+		*slash++ = '\0';
+		if (*slash != '\0') {
+			*share = strtod(slash, &end);
+			if (end == slash || *end != '\0' || !(*share >= 0 && *share <= 100))
+				return false;
+		}
+	}
+	return one_size(text, bytes);
+}
+
+/* Shares to bounds in 2^32; what was left out has the rest in equal parts. */
+static bool
+share_out(struct tb_sizes *s, const double *share)
+{
+	double given = 0, at = 0, rest;
+	uint32_t left_out = 0;
+
+	for (uint32_t i = 0; i < s->n; i++) {
+		left_out += share[i] < 0;
+		given += share[i] < 0 ? 0 : share[i];
+	}
+	if (given > 100.0001 || (left_out == 0 && given < 99.9999))
+		return false;
+	rest = left_out == 0 ? 0 : (100 - given) / left_out;
+	for (uint32_t i = 0; i < s->n; i++) {
+		at += share[i] < 0 ? rest : share[i];
+		s->upto[i] = at >= 99.9999 ? UINT32_MAX : (uint32_t)(at / 100 * 0x1p32);
+	}
+	s->upto[s->n - 1] = UINT32_MAX;
+	return true;
+}
+
+static bool
+split_part(struct tb_sizes *s, char *text)
+{
+	double share[TB_SIZES_MAX];
+	char *save = NULL;
+
+	*s = (struct tb_sizes){.n = 0};
+	for (char *t = strtok_r(text, ":", &save); t != NULL; t = strtok_r(NULL, ":", &save)) {
+		if (s->n == TB_SIZES_MAX || !split_item(t, &s->bytes[s->n], &share[s->n]))
+			return false;
+		s->n++;
+	}
+	return s->n > 0 && share_out(s, share);
+}
+
+/* Comma-separated: read, write, trim. */
+static bool
+parts(struct tb_sizes s[TB_DIRS], const char *text, bool (*part)(struct tb_sizes *, char *))
+{
+	struct tb_sizes new[TB_DIRS];
+	unsigned int n = 0;
+
+	for (;; text++) {
+		size_t len = strcspn(text, ",");
+		char copy[TEXT];
+
+		if (n == TB_DIRS || len >= sizeof(copy))
+			return false;
+		snprintf(copy, sizeof(copy), "%.*s", (int)len, text);
+		if (len == 0 && n > 0)
+			new[n] = new[n - 1];
+		else if (!part(&new[n], copy))
+			return false;
+		n++;
+		text += len;
+		if (*text == '\0')
+			break;
+	}
+	for (; n < TB_DIRS; n++)
+		new[n] = new[n - 1];
+	memcpy(s, new, sizeof(new));
+	return true;
+}
+
+const char *
+tb_sizes_list(struct tb_sizes s[TB_DIRS], const char *text)
+{
+	return parts(s, text, list_part)
+		       ? NULL
+		       : "a size of 1 byte to 1G, as 4k or 128K; also 4k,8k,16k for "
+			 "reads, writes, trims";
+}
+
+const char *
+tb_sizes_range(struct tb_sizes s[TB_DIRS], const char *text)
+{
+	return parts(s, text, range_part) ? NULL
+					  : "a range of sizes, as 4k-64k, or two with a comma";
+}
+
+const char *
+tb_sizes_split(struct tb_sizes s[TB_DIRS], const char *text)
+{
+	return parts(s, text, split_part)
+		       ? NULL
+		       : "sizes with shares that make 100, as 4k/60:64k/40, for reads, writes and "
+			 "trims with commas";
+}
+
+static uint32_t
+gcd(uint32_t a, uint32_t b)
+{
+	while (b != 0) {
+		uint32_t r = a % b;
+
+		a = b;
+		b = r;
+	}
+	return a;
+}
+
+uint32_t
+tb_sizes_unit(const struct tb_sizes s[TB_DIRS])
+{
+	uint32_t unit = 0;
+
+	for (unsigned int d = 0; d < TB_DIRS; d++)
+		for (uint32_t i = 0; i < (s[d].n == 0 ? 1 : s[d].n); i++)
+			unit = gcd(s[d].bytes[i], unit);
+	return unit;
+}
+
+uint32_t
+tb_sizes_max(const struct tb_sizes s[TB_DIRS])
+{
+	uint32_t max = 0;
+
+	for (unsigned int d = 0; d < TB_DIRS; d++)
+		for (uint32_t i = 0; i < (s[d].n == 0 ? 2 : s[d].n); i++)
+			max = s[d].bytes[i] > max ? s[d].bytes[i] : max;
+	return max;
+}

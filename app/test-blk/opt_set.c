@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Values of no common kind, and what follows from all of them. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "load.h"
+#include "opt_set.h"
+#include "verify_meta.h"
+
+const char *
+opt_dev(struct tb_opts *o, const char *val)
+{
+	if (o->ndev == TB_DEVS_MAX)
+		return "one of at most 64 devices";
+	if (strchr(val, ':') == NULL)
+		return "a device string, as ram:size=64M or pci:0000:01:00.0";
+	o->dev[o->ndev++] = val;
+	return NULL;
+}
+
+/* Modes by name, without their "rand". */
+static const struct {
+	const char *name;
+	uint32_t ops;
+	uint8_t mode;
+	bool random; /* may stand behind "rand" */
+} modes[] = {
+	{"read", 1u << PLX_OP_READ, TB_MODE_PLAIN, true},
+	{"write", 1u << PLX_OP_WRITE, TB_MODE_PLAIN, true},
+	{"rw", 1u << PLX_OP_READ | 1u << PLX_OP_WRITE, TB_MODE_PLAIN, true},
+	{"readwrite", 1u << PLX_OP_READ | 1u << PLX_OP_WRITE, TB_MODE_PLAIN, false},
+	{"trim", 1u << PLX_OP_DISCARD, TB_MODE_PLAIN, true},
+	{"zeroes", 1u << PLX_OP_WRITE_ZEROES, TB_MODE_PLAIN, true},
+	{"trimwrite", 1u << PLX_OP_DISCARD | 1u << PLX_OP_WRITE, TB_MODE_TRIMWRITE, true},
+	{"append", 1u << PLX_OP_ZONE_APPEND, TB_MODE_APPEND, false},
+	{"copy", 1u << PLX_OP_READ, TB_MODE_COPY, false},
+	{"null", 1u << PLX_OP_READ, TB_MODE_NULL, false},
+};
+
+const char *
+opt_rw(struct tb_opts *o, const char *val)
+{
+	bool random = strncmp(val, "rand", 4) == 0;
+	const char *what = random ? val + 4 : val;
+
+	for (unsigned int i = 0; i < RTE_DIM(modes); i++) {
+		if (strcmp(what, modes[i].name) != 0 || (random && !modes[i].random))
+			continue;
+		o->rw = val;
+		o->random = random;
+		o->mode = modes[i].mode;
+		o->ops = modes[i].ops;
+		return NULL;
+	}
+	return "read, write, randread, randwrite, rw or randrw; trim, zeroes, trimwrite, also with "
+	       "rand; append, copy or null";
+}
+
+const char *
+opt_rwmixwrite(struct tb_opts *o, const char *val)
+{
+	uint64_t n;
+
+	if (!tb_parse_number(val, 0, 100, &n))
+		return "a number from 0 to 100";
+	o->rwmix = 100 - (uint32_t)n;
+	return NULL;
+}
+
+/* An operation of opmix. @return PLX_OP_MAX: none */
+static uint8_t
+mix_op(const char *name, size_t len)
+{
+	static const struct {
+		const char *name;
+		uint8_t op;
+	} ops[] = {{"read", PLX_OP_READ}, {"write", PLX_OP_WRITE}, {"trim", PLX_OP_DISCARD},
+		{"zeroes", PLX_OP_WRITE_ZEROES}, {"flush", PLX_OP_FLUSH}};
+
+	for (unsigned int i = 0; i < RTE_DIM(ops); i++)
+		if (strlen(ops[i].name) == len && strncmp(name, ops[i].name, len) == 0)
+			return ops[i].op;
+	return PLX_OP_MAX;
+}
+
+const char *
+opt_opmix(struct tb_opts *o, const char *val)
+{
+	static const char right[] =
+		"operations (read, write, trim, zeroes, flush) with shares that make 100, as "
+		"read/70:write/30";
+	unsigned long sum = 0, share;
+	char *end;
+
+	memset(o->share, 0, sizeof(o->share));
+	for (;; val = end + 1) {
+		size_t len = strcspn(val, "/");
+		uint8_t op = mix_op(val, len);
+
+		if (op == PLX_OP_MAX || !isdigit((unsigned char)val[len + 1]))
+			return right;
+		share = strtoul(val + len + 1, &end, 10);
+		if (share == 0 || share > 100 || o->share[op] != 0)
+			return right;
+		o->share[op] = (uint8_t)share;
+		sum += share;
+		if (*end == '\0')
+			break;
+		if (*end != ':')
+			return right;
+	}
+	o->opmix = true;
+	return sum == 100 ? NULL : right;
+}
+
+const char *
+opt_bs(struct tb_opts *o, const char *val)
+{
+	return tb_sizes_list(o->sizes, val);
+}
+
+const char *
+opt_bsrange(struct tb_opts *o, const char *val)
+{
+	return tb_sizes_range(o->sizes, val);
+}
+
+const char *
+opt_bssplit(struct tb_opts *o, const char *val)
+{
+	return tb_sizes_split(o->sizes, val);
+}
+
+const char *
+opt_dist(struct tb_opts *o, const char *val)
+{
+	return tb_dist_parse(val, &o->dist, &o->theta)
+		       ? NULL
+		       : "random, zipf:THETA (as zipf:1.2, up to 10) "
+			 "or pareto:H (below 1, as pareto:0.2)";
+}
+
+/* One to three values with commas; an empty one is no limit, one alone is for all. */
+static bool
+three(const char *val, uint64_t out[TB_DIRS])
+{
+	unsigned int n = 0;
+
+	for (;; val++) {
+		size_t len = strcspn(val, ",");
+		char one[32];
+
+		if (n == TB_DIRS || len >= sizeof(one))
+			return false;
+		snprintf(one, sizeof(one), "%.*s", (int)len, val);
+		out[n] = 0;
+		if (len != 0 && (!tb_parse_size(one, &out[n]) || out[n] == 0))
+			return false;
+		n++;
+		val += len;
+		if (*val == '\0')
+			break;
+	}
+	for (unsigned int i = n; i < TB_DIRS; i++)
+		out[i] = n == 1 ? out[0] : 0;
+	return true;
+}
+
+const char *
+opt_rate(struct tb_opts *o, const char *val)
+{
+	return three(val, o->rate) ? NULL
+				   : "bytes a second, as 100M; also 100M,20M,5M for reads, "
+				     "writes, trims";
+}
+
+const char *
+opt_rate_iops(struct tb_opts *o, const char *val)
+{
+	return three(val, o->rate_iops) ? NULL
+					: "I/Os a second, as 1000; also 1000,200,50 for "
+					  "reads, writes, trims";
+}
+
+const char *
+opt_lat_percentile(struct tb_opts *o, const char *val)
+{
+	char *end;
+
+	o->lat_percentile = strtod(val, &end);
+	return isdigit((unsigned char)*val) && *end == '\0' && o->lat_percentile > 0 &&
+			       o->lat_percentile <= 100
+		       ? NULL
+		       : "percent, up to 100, as 99.9";
+}
+
+const char *
+opt_lcores(struct tb_opts *o, const char *val)
+{
+	static const char right[] = "a list of lcores, as 1,3-5";
+	unsigned long lo, hi;
+	char *end;
+
+	memset(o->lcore, 0, sizeof(o->lcore));
+	for (;; val = end + 1) {
+		if (!isdigit((unsigned char)*val))
+			return right;
+		lo = hi = strtoul(val, &end, 10);
+		if (*end == '-') {
+			if (!isdigit((unsigned char)end[1]))
+				return right;
+			hi = strtoul(end + 1, &end, 10);
+		}
+		if (lo > hi || hi >= RTE_MAX_LCORE)
+			return right;
+		for (; lo <= hi; lo++)
+			o->lcore[lo] = true;
+		if (*end == '\0')
+			break;
+		if (*end != ',')
+			return right;
+	}
+	o->lcores_given = true;
+	return NULL;
+}
+
+const char *
+opt_verify(struct tb_opts *o, const char *val)
+{
+	o->verify = true;
+	return strcmp(val, "crc32c") == 0 ? NULL : "crc32c";
+}
+
+const char *
+opt_pi(struct tb_opts *o, const char *val)
+{
+	o->meta = true;
+	o->pi = strcmp(val, "host") == 0 ? TB_PI_HOST : TB_PI_ACT;
+	return o->pi == TB_PI_HOST || strcmp(val, "act") == 0 ? NULL : "act or host";
+}
+
+const char *
+opt_log_avg(struct tb_opts *o, const char *val)
+{
+	if (tb_parse_time(val, "ms", &o->log_interval_s) && o->log_interval_s >= 0.001)
+		return NULL;
+	return "milliseconds, as 100; also 1s";
+}
+
+const char *
+opt_cmd(struct tb_opts *o, const char *val)
+{
+	if (o->ncmd == TB_CMDS_MAX)
+		return "one of at most 64";
+	o->cmd[o->ncmd++] = val;
+	return NULL;
+}
+
+/* ---- all together ---- */
+
+void
+tb_opts_init(struct tb_opts *o)
+{
+	*o = (struct tb_opts){.rwmix = UINT32_MAX,
+		.qd = 32,
+		.think_blocks = 1,
+		.lat_window_s = 0.1,
+		.lat_percentile = 100,
+		.log_interval_s = 0.5,
+		.seed = 1};
+	opt_rw(o, "randread");
+	opt_bs(o, "4k");
+}
+
+/* What is done, from rw and opmix. */
+static const char *
+complete_ops(struct tb_opts *o)
+{
+	const uint32_t both = 1u << PLX_OP_READ | 1u << PLX_OP_WRITE;
+	const uint32_t change = 1u << PLX_OP_WRITE | 1u << PLX_OP_WRITE_ZEROES |
+				1u << PLX_OP_DISCARD | 1u << PLX_OP_ZONE_APPEND;
+
+	if (o->opmix) {
+		if (o->mode != TB_MODE_PLAIN || (o->ops & both) != both)
+			return "--opmix is for --rw rw and --rw randrw";
+		if (o->rwmix != UINT32_MAX)
+			return "--rwmixread and --opmix contradict each other";
+		o->ops = 0;
+		for (unsigned int op = 0; op < PLX_OP_MAX; op++)
+			o->ops |= (uint32_t)(o->share[op] != 0) << op;
+	} else if (o->rwmix != UINT32_MAX && (o->ops & both) != both) {
+		return "--rwmixread is for --rw rw and --rw randrw";
+	}
+	if (o->rwmix == UINT32_MAX)
+		o->rwmix = 50;
+	o->reads = (o->ops & 1u << PLX_OP_READ) != 0;
+	o->writes = (o->ops & change) != 0;
+	if (o->dist != TB_DIST_UNIFORM && !o->random)
+		return "--random_distribution is for the random modes";
+	if ((o->mode == TB_MODE_COPY) != (o->copy_to != NULL))
+		return "--rw copy and --copy_to go together";
+	return NULL;
+}
+
+/* Does what is done take its place in the data that --verify looks for? */
+static const char *
+complete_verify(const struct tb_opts *o)
+{
+	const uint32_t both = 1u << PLX_OP_READ | 1u << PLX_OP_WRITE;
+
+	if (!o->verify && !o->meta)
+		return NULL;
+	if (o->mode != TB_MODE_PLAIN || (o->ops & ~both) != 0)
+		return "--verify and --meta are for reads and writes";
+	if (o->mixed_bs)
+		return "--verify and --meta are for I/Os of one size";
+	return NULL;
+}
+
+static const char *
+complete_bounds(struct tb_opts *o)
+{
+	if (o->time_based && o->runtime_s == 0)
+		return "--time_based needs --runtime";
+	if (o->time_s != 0 && o->runtime_s != 0)
+		return "--time and --runtime contradict each other";
+	o->once = o->time_s == 0 && !o->time_based && o->io_size == 0 &&
+		  (o->size != 0 || o->runtime_s != 0);
+	if (o->runtime_s != 0)
+		o->time_s = o->runtime_s;
+	if (o->lat_target_s != 0 && !o->lat_run) {
+		o->once = false; /* until the depth is found */
+	} else if (o->time_s == 0 && !o->once && o->io_size == 0 && o->number_ios == 0) {
+		o->time_s = 5;
+	}
+	return NULL;
+}
+
+const char *
+tb_opts_complete(struct tb_opts *o)
+{
+	const char *what = complete_ops(o);
+
+	/* what no single option can tell */
+	if (o->batch > o->qd)
+		return "--iodepth_batch is larger than --iodepth";
+	if (o->batch == 0)
+		o->batch = o->qd < 32 ? o->qd : 32;
+	o->unit = tb_sizes_unit(o->sizes);
+	o->bs = tb_sizes_max(o->sizes);
+	o->mixed_bs = o->unit != o->bs;
+	if (what == NULL)
+		what = complete_verify(o);
+	return what != NULL ? what : complete_bounds(o);
+}

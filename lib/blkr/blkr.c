@@ -39,14 +39,16 @@ blkr_queue_arm(struct plx_blkq *q, bool *armed)
 void
 blkr_queue_disarm(struct plx_blkq *q, bool *armed)
 {
+	int fd = plx_blkq_intr_fd(q);
 	uint64_t n;
 
-	if (!*armed)
-		return;
+	if (*armed)
+		plx_blkq_intr_disarm(q);
 	*armed = false;
-	plx_blkq_intr_disarm(q);
-	while (read(plx_blkq_intr_fd(q), &n, sizeof(n)) > 0)
-		;
+	/* Armed or not: an interrupt may come long after what it tells of was polled, and ends
+	 * every sleep until it is read. */
+	if (fd >= 0 && read(fd, &n, sizeof(n)) < 0)
+		return; /* nothing there */
 }
 
 static uint32_t

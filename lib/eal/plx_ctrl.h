@@ -44,7 +44,7 @@ void plx_ctrl_lock(void);
 void plx_ctrl_unlock(void);
 
 /** Sockets and admin queues are looked at, and deadlines kept, that closely while all is quiet. */
-#define PLX_CTRL_QUIET_MS 10
+#define PLX_CTRL_QUIET_MS 20
 
 /** A piece of control work, embedded in its owner. */
 struct plx_ctrl_work {

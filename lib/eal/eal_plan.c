@@ -26,6 +26,7 @@ enum given {
 	HUGE_UNLINK = 1 << 14,
 	SECONDARY = 1 << 15,
 	TELEMETRY = 1 << 16,
+	PRIMARY = 1 << 17,
 };
 
 /* Any of these means that the user asked for hugepages, so ordinary memory would be wrong. */
@@ -63,7 +64,8 @@ static const struct long_opt {
 
 struct scan {
 	unsigned int given;
-	uint64_t mb; /* of -m */
+	uint64_t mb;        /* of -m */
+	const char *prefix; /* of --file-prefix */
 };
 
 /* getopt_long() takes any unambiguous beginning of a name; an ambiguous one EAL refuses itself. */
@@ -104,8 +106,12 @@ args_scan(int argc, char *const argv[], struct scan *s)
 		s->given |= bit;
 		if (bit == MEMORY && value != NULL)
 			s->mb = strtoull(value, NULL, 0);
+		if (bit == FILE_PREFIX && value != NULL)
+			s->prefix = value;
 		if (bit == PROC_TYPE && value != NULL && strcmp(value, "secondary") == 0)
 			s->given |= SECONDARY;
+		if (bit == PROC_TYPE && value != NULL && strcmp(value, "primary") == 0)
+			s->given |= PRIMARY;
 	}
 }
 
@@ -128,9 +134,9 @@ plan_huge(const struct eal_view *view, const struct scan *s, struct eal_plan *p)
 	if ((s->given & (SINGLE_FILE | LEGACY_MEM)) == 0 &&
 		((s->given & HUGE_UNLINK) == 0 || (s->given & IN_MEMORY) != 0))
 		add(p, "--single-file-segments");
-	/* Memory given by -m is never returned, so a device may map it in one piece. A secondary
-	 * process has what the primary has. */
-	if ((s->given & (MEMORY | SOCKET_MEM | PROC_TYPE)) == 0)
+	/* Memory given by -m is never returned, so a device may map it in one piece. */
+	if ((s->given & (MEMORY | SOCKET_MEM)) == 0 &&
+		(s->given & (PROC_TYPE | PRIMARY)) != PROC_TYPE)
 		add(p, "-m%u", mb != 0 && mb < EAL_HUGE_MB ? (unsigned int)mb : EAL_HUGE_MB);
 }
 
@@ -224,13 +230,12 @@ eal_plan_make(
 
 	memset(p, 0, sizeof(*p));
 	args_scan(argc, argv, &s);
-	if ((s.given & SECONDARY) != 0) {
-		p->rc = -ENOTSUP;
-		note(p, "--proc-type=secondary: devices can't be shared between processes yet; "
-			"start a primary, or reach its devices by plx-export");
-		return;
-	}
-	plan_memory(view, &s, p);
+	/* a secondary process has what the primary has */
+	p->secondary = (s.given & SECONDARY) != 0;
+	if (p->secondary)
+		snprintf(p->prefix, sizeof(p->prefix), "%s", s.prefix != NULL ? s.prefix : "rte");
+	else
+		plan_memory(view, &s, p);
 	if (view->no_runtime_dir && (s.given & (TELEMETRY | NEEDS_FILES)) == 0)
 		add(p, "--no-telemetry");
 	if (app && (s.given & (NO_PCI | ALLOW)) == 0)

@@ -32,7 +32,8 @@ struct eal_plan {
 	char add[EAL_MAX_ADDED][40]; /**< options to put before the user's */
 	bool fallback;               /**< ordinary memory was chosen for lack of hugepages */
 	char note[320];              /**< a line for the user: of the fallback; else of why not */
-	int rc;                      /**< -errno: don't start EAL */
+	bool secondary;              /**< the user wants one, */
+	char prefix[64];             /**< of the primary with this --file-prefix */
 };
 
 /** Look at the machine; never fails. */
@@ -40,6 +41,12 @@ void eal_view_get(struct eal_view *view);
 /** Decide; pure. app: see plx_eal_init_app(). */
 void eal_plan_make(
 	const struct eal_view *view, int argc, char *const argv[], bool app, struct eal_plan *plan);
+
+/** The path of a file that EAL's processes with this --file-prefix have in common.
+ * @return 0; -ENAMETOOLONG */
+int eal_runtime_path(const char *prefix, const char *file, char *path, size_t len);
+/** @return whether a primary process with this --file-prefix runs */
+bool eal_primary_alive(const char *prefix);
 
 /** @return whether EAL runs and Pollux is a user of it. Under the control lock. */
 bool eal_in_use(void);

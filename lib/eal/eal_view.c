@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <rte_eal.h>
+
 #include "eal_priv.h"
 
 #define SYS_HUGE "/sys/kernel/mm/hugepages"
@@ -99,18 +101,41 @@ default_page_size(void)
 	return kb << 10;
 }
 
-/* Where EAL makes its directory. Another user's /tmp/dpdk is a common reason why it can't. */
-static bool
-runtime_dir_bad(void)
+/* Where EAL makes its directory. */
+static const char *
+runtime_base(void)
 {
 	const char *base = getenv("RUNTIME_DIRECTORY");
-	char path[PATH_MAX];
 
 	if (base == NULL)
 		base = getuid() == 0 ? "/var/run" : getenv("XDG_RUNTIME_DIR");
-	if (base == NULL)
-		base = "/tmp";
-	snprintf(path, sizeof(path), "%s/dpdk/rte", base);
+	return base != NULL ? base : "/tmp";
+}
+
+int
+eal_runtime_path(const char *prefix, const char *file, char *path, size_t len)
+{
+	int n = snprintf(path, len, "%s/dpdk/%s/%s", runtime_base(), prefix, file);
+
+	return n >= 0 && (size_t)n < len ? 0 : -ENAMETOOLONG;
+}
+
+bool
+eal_primary_alive(const char *prefix)
+{
+	char path[PATH_MAX];
+
+	return eal_runtime_path(prefix, "config", path, sizeof(path)) == 0 &&
+	       rte_eal_primary_proc_alive(path) == 1;
+}
+
+/* Another user's /tmp/dpdk is a common reason why it can't be made. */
+static bool
+runtime_dir_bad(void)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/dpdk/rte", runtime_base());
 	for (int i = 0; i < 3; i++) { /* the deepest that is there */
 		if (access(path, W_OK | X_OK) == 0)
 			return false;

@@ -157,6 +157,16 @@ turn_take(void)
 }
 
 static int
+no_primary(const struct eal_plan *plan)
+{
+	PLX_LOG(ERR,
+		"eal: no primary process runs with --file-prefix=%s; start it before its "
+		"secondary processes, with that prefix",
+		plan->prefix);
+	return -ESRCH;
+}
+
+static int
 eal_own(int argc, char **argv, bool app)
 {
 	struct eal_view view;
@@ -166,13 +176,14 @@ eal_own(int argc, char **argv, bool app)
 	turn = turn_take();
 	eal_view_get(&view);
 	eal_plan_make(&view, argc, argv, app, &plan);
-	rc = plan.rc == 0 ? eal_start(argc, argv, &plan) : 0;
+	if (plan.secondary && !eal_primary_alive(plan.prefix))
+		rc = no_primary(&plan);
+	else
+		rc = eal_start(argc, argv, &plan);
 	if (turn >= 0)
 		close(turn);
-	if (plan.rc != 0) {
-		PLX_LOG(ERR, "eal: %s", plan.note);
-		return plan.rc;
-	}
+	if (rc == -ESRCH)
+		return rc;
 	eal.failed = rc < 0;
 	if (rc < 0)
 		log_start_failure(&plan, rc);
@@ -195,15 +206,6 @@ eal_first_user(int argc, char **argv, bool app)
 		rc = eal_own(argc, argv, app);
 	if (rc < 0)
 		return rc;
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		PLX_LOG(ERR, "eal: this is a secondary process: devices can't be shared between "
-			     "processes yet; use a primary");
-		if (!eal.joined) {
-			rte_eal_cleanup();
-			eal.ended = true;
-		}
-		return -ENOTSUP;
-	}
 	eal.mode = mode_find();
 	return rc;
 }

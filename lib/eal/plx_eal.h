@@ -25,8 +25,8 @@ struct rte_memzone;
  * @param argc, argv  as given to main; argv[0] is the program's name
  * @return the number of arguments consumed, as rte_eal_init() (0 when joined): the application's
  *         own begin behind a "--"; -EINVAL bad options, -ENOMEM, -EACCES and others with one
- *         line logged; -ENOTSUP this is a secondary process; -EALREADY EAL was started and cleaned
- * up before in this process
+ *         line logged; -ESRCH `--proc-type=secondary` and there is no primary process with that
+ *         `--file-prefix`; -EALREADY EAL was started and cleaned up before in this process
  */
 int plx_eal_init(int argc, char **argv);
 

@@ -92,7 +92,7 @@ test_user_decides(void)
 	EXPECT(&plenty, "--huge-dir /mnt/huge", "--single-file-segments -m64");
 	EXPECT(&plenty, "--file-prefix x", "--single-file-segments -m64");
 	EXPECT(&none, "--file-prefix x", "--no-huge -m128");
-	EXPECT(&plenty, "--proc-type=primary", "--single-file-segments");
+	EXPECT(&plenty, "--proc-type=primary", "--single-file-segments -m64");
 	EXPECT(&plenty, "--match-allocations", HUGE);
 	EXPECT(&unmounted, "", HUGE);
 	EXPECT(&unmounted, "--file-prefix x", "--no-huge -m128");
@@ -153,17 +153,22 @@ test_notes(void)
 	CHECK(!plan.fallback && strstr(plan.note, "mount -t hugetlbfs") != NULL, "%s", plan.note);
 	plan_for(&none, "--no-huge", false); /* as asked for */
 	CHECK(plan.note[0] == '\0', "%s", plan.note);
-	CHECK_EQ(plan.rc, 0);
 }
 
 static void
 test_secondary(void)
 {
 	plan_for(&plenty, "--proc-type secondary", false);
-	CHECK_EQ(plan.rc, -ENOTSUP);
-	CHECK(plan.note[0] != '\0', "no reason");
+	CHECK(plan.secondary && strcmp(plan.prefix, "rte") == 0, "%s", plan.prefix);
+	CHECK_EQ(plan.nb_add, 0);
+	plan_for(&none, "--proc-type=secondary --file-prefix=x", false);
+	CHECK(plan.secondary && strcmp(plan.prefix, "x") == 0, "%s", plan.prefix);
+	CHECK(plan.nb_add == 0 && !plan.fallback, "hugepages are the primary's affair");
 	plan_for(&plenty, "--proc-type=auto", false);
-	CHECK_EQ(plan.rc, 0);
+	CHECK(!plan.secondary, "nobody said so");
+	CHECK(strstr(added, "-m") == NULL, "it may become a secondary: %s", added);
+	plan_for(&plenty, "--proc-type=primary", false);
+	CHECK(strstr(added, "-m64") != NULL, "a primary has memory that stays: %s", added);
 }
 
 int

@@ -94,7 +94,7 @@ static void
 bad_options(void)
 {
 	CHECK_EQ(start("--no-such-option"), -EINVAL);
-	CHECK_EQ(start("--proc-type=secondary"), -ENOTSUP);
+	CHECK_EQ(start("--proc-type=secondary"), -ESRCH);
 	CHECK(!plx_eal_joined(), "joined what failed");
 	CHECK(start("--no-huge") >= 0, "a good start");
 	plx_eal_cleanup();

@@ -130,9 +130,12 @@ void *
 plx_mem_alloc(size_t size, size_t align, int socket)
 {
 	unsigned int a = align > RTE_CACHE_LINE_SIZE ? (unsigned int)align : RTE_CACHE_LINE_SIZE;
+	void *(*borrow)(size_t, size_t, int) = __atomic_load_n(&mem.borrow, __ATOMIC_ACQUIRE);
 	bool arena, ready;
 	void *p;
 
+	if (borrow != NULL)
+		return borrow(size, a, socket);
 	plx_ctrl_lock();
 	mem_attach();
 	ready = mem.attached;
@@ -155,5 +158,8 @@ plx_mem_alloc(size_t size, size_t align, int socket)
 void
 plx_mem_free(void *ptr)
 {
-	rte_free(ptr);
+	bool (*unborrow)(void *) = __atomic_load_n(&mem.unborrow, __ATOMIC_ACQUIRE);
+
+	if (ptr != NULL && (unborrow == NULL || !unborrow(ptr)))
+		rte_free(ptr);
 }

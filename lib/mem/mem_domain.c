@@ -13,6 +13,24 @@ domain_of(struct plx_mem_domain *pub)
 	return (struct mem_domain *)pub; /* its first member */
 }
 
+/* What was learnt of memory that has been freed meanwhile may be wrong by now. */
+static int
+learn(struct mem_domain *d)
+{
+	int rc;
+
+	if (d->conf.ops->learn == NULL)
+		return 0;
+	if (!d->learning) {
+		pthread_mutex_lock(&mem.lock);
+		d->frees = mem.frees;
+		pthread_mutex_unlock(&mem.lock);
+	}
+	rc = d->conf.ops->learn(d->conf.ctx);
+	d->learning = rc == -EINPROGRESS;
+	return rc;
+}
+
 int
 plx_mem_domain_sync(struct plx_mem_domain *pub)
 {
@@ -21,10 +39,13 @@ plx_mem_domain_sync(struct plx_mem_domain *pub)
 
 	plx_ctrl_lock();
 	d->offline = false;
-	rc = mem_refresh();
+	rc = learn(d);
+	if (rc == 0)
+		rc = mem_refresh();
 	if (rc == 0) {
 		pthread_mutex_lock(&mem.lock);
-		rc = mem_domain_step(d);
+		rc = d->conf.ops->learn != NULL && d->frees != mem.frees ? -EINPROGRESS
+									 : mem_domain_step(d);
 		pthread_mutex_unlock(&mem.lock);
 	}
 	plx_ctrl_unlock();
@@ -92,8 +113,10 @@ static int
 conf_check(const struct plx_mem_domain_conf *c)
 {
 	if (c->ops == NULL || (c->ops->map == NULL) != (c->ops->unmap == NULL) ||
-		(c->ops->map == NULL && !c->phys) || (!c->immediate && c->ops->poll == NULL) ||
-		(c->min_page & (c->min_page - 1)) != 0 || (c->nb_iova != 0 && c->iova == NULL))
+		(c->ops->map == NULL && !c->phys && c->ops->where == NULL) ||
+		(c->ops->learn == NULL) != (c->ops->where == NULL) ||
+		(!c->immediate && c->ops->poll == NULL) || (c->min_page & (c->min_page - 1)) != 0 ||
+		(c->nb_iova != 0 && c->iova == NULL))
 		return -EINVAL;
 	for (uint32_t i = 0; i < c->nb_iova; i++)
 		if (c->iova[i].start > c->iova[i].last)

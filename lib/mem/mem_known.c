@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_eal.h>
 #include <rte_eal_memconfig.h>
 #include <rte_errno.h>
 #include <rte_memory.h>
@@ -212,6 +213,7 @@ mem_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 		return;
 	}
 	pthread_mutex_lock(&mem.lock);
+	mem.frees++;
 	known_forget((uintptr_t)addr, len);
 	pthread_mutex_unlock(&mem.lock);
 }
@@ -244,7 +246,7 @@ mem_attach(void)
 	if (mem.all_fixed && rte_errno != ENOTSUP)
 		PLX_LOG(ERR, "mem: no events from EAL: %s; memory that it frees stays mapped",
 			rte_strerror(rte_errno));
-	if (plx_eal_mem_mode() == PLX_EAL_MEM_FOREIGN)
+	if (plx_eal_mem_mode() == PLX_EAL_MEM_FOREIGN && rte_eal_process_type() == RTE_PROC_PRIMARY)
 		mem_arena_create();
 	eal_at_cleanup(&hook);
 	__atomic_store_n(&mem.stale, true, __ATOMIC_RELEASE);

@@ -43,12 +43,17 @@ struct mem_state {
 	uint64_t gen; /* grows with each change of known */
 	struct mem_domain *domains;
 	struct mem_reg *regs; /* control lock */
+	uint64_t frees;       /* events of memory that EAL freed */
 	bool stale;           /* EAL allocated since the last walk; atomic */
 	bool attached;        /* to EAL; control lock */
 	bool all_fixed;       /* EAL never frees memory: --no-huge, --legacy-mem */
 	uintptr_t arena_va;
 	size_t arena_len, arena_page;
 	int arena_fd; /* -1: none */
+	/* In a secondary process, plx_mem_alloc() borrows from the primary, which takes it back
+	 * when this process dies; unborrow() says whether it was. Atomic. */
+	void *(*borrow)(size_t size, size_t align, int socket);
+	bool (*unborrow)(void *ptr);
 };
 extern struct mem_state mem;
 
@@ -136,11 +141,13 @@ struct mem_domain {
 	uint64_t gen; /* of mem, that maps reflect */
 	uint8_t phase;
 	uint32_t cursor;
-	uint8_t op;   /* under way, on maps[cursor] */
-	int err;      /* the first of this pass */
-	bool offline; /* not to be touched by plx_mem_sync(): lost, or never synced */
-	bool todo;    /* in this round of plx_mem_sync() */
-	bool full;    /* max_maps was told */
+	uint8_t op;     /* under way, on maps[cursor] */
+	int err;        /* the first of this pass */
+	bool offline;   /* not to be touched by plx_mem_sync(): lost, or never synced */
+	bool todo;      /* in this round of plx_mem_sync() */
+	bool full;      /* max_maps was told */
+	bool learning;  /* where another process maps memory, */
+	uint64_t frees; /* from mem.frees on */
 };
 /** One step, under mem.lock: an immediate domain runs through in one call, others wait between the
  * operations. @return as plx_mem_domain_sync() */

@@ -79,10 +79,11 @@ static size_t
 piece_len(const struct mem_domain *d, const struct plx_mem_seg *seg, uintptr_t at)
 {
 	size_t rest = seg->va + seg->len - at;
+	bool whole = !d->conf.phys;
 
-	if (!d->conf.phys || rest < seg->page_size)
-		return rest;
-	return seg->page_size;
+	if (d->conf.ops->where != NULL)
+		whole = d->conf.ops->where(d->conf.ctx, at, rest) != PLX_BAD_IOVA;
+	return whole || rest < seg->page_size ? rest : seg->page_size;
 }
 
 /* Call fn for each piece of known memory that this domain should map. */
@@ -96,6 +97,9 @@ for_each_piece(struct mem_domain *d, bool fixed,
 		struct plx_mem_seg seg, piece;
 
 		if (mem.known[i].seg.fixed != fixed || !trim(d, &mem.known[i].seg, &seg))
+			continue;
+		/* registered memory is this process' own */
+		if (d->conf.ops->where != NULL && mem.known[i].reg != NULL)
 			continue;
 		piece = seg;
 		for (uintptr_t at = seg.va; at < seg.va + seg.len && rc == 0; at += piece.len) {
@@ -112,7 +116,7 @@ for_each_piece(struct mem_domain *d, bool fixed,
 static void
 map_drop(struct mem_domain *d, uint32_t i)
 {
-	if (!d->conf.phys)
+	if (!d->conf.phys && d->conf.ops->where == NULL)
 		mem_iova_give(&d->space, d->maps[i].iova);
 	mem_reg_put(d->maps[i].reg);
 	d->nb_maps--;
@@ -163,6 +167,8 @@ piece_iova(struct mem_domain *d, const struct plx_mem_seg *seg)
 {
 	uint64_t align = seg->page_size;
 
+	if (d->conf.ops->where != NULL)
+		return d->conf.ops->where(d->conf.ctx, seg->va, seg->len);
 	if (d->conf.phys)
 		return rte_mem_virt2phy((const void *)seg->va);
 	if (align < d->conf.min_page)
@@ -191,6 +197,8 @@ piece_add(struct mem_domain *d, const struct plx_mem_seg *seg, struct mem_reg *r
 	if (maps_grow(d) != 0 || mem_iova_reserve(&d->space, 1) != 0)
 		return -ENOMEM;
 	iova = piece_iova(d, seg);
+	if (iova == PLX_BAD_IOVA && d->conf.ops->where != NULL)
+		return 0; /* not mapped there */
 	if (iova == PLX_BAD_IOVA) {
 		PLX_LOG(ERR, "mem: %s: no I/O address for %zu KB at %#" PRIxPTR "%s", d->name,
 			seg->len >> 10, seg->va,

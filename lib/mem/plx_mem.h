@@ -100,6 +100,13 @@ struct plx_mem_domain_ops {
 	int (*unmap)(void *ctx, uint64_t iova, size_t len);
 	/** The outcome of the one under way. NULL when both are immediate */
 	int (*poll)(void *ctx);
+	/**
+	 * Instead of map, for a device that another process drives: begin to learn, and go on
+	 * learning, where that process maps EAL's memory now; then, of each piece, where.
+	 * @return 0; -EINPROGRESS: call again; -errno @{ */
+	int (*learn)(void *ctx);
+	/** @return its address, contiguous for len bytes, or PLX_BAD_IOVA @} */
+	uint64_t (*where)(void *ctx, uintptr_t va, size_t len);
 };
 struct plx_mem_domain_conf {
 	const char *name; /**< for messages; copied */

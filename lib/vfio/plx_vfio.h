@@ -33,6 +33,7 @@ struct plx_vfio_area {
 	uint64_t off, size; /**< inside the region */
 	void *va;
 	struct plx_sigbus_range guard; /**< private */
+	int fd;                        /**< private: what is mapped */
 };
 struct plx_vfio_region {
 	uint64_t size;
@@ -40,6 +41,7 @@ struct plx_vfio_region {
 	uint32_t nb_areas;
 	struct plx_vfio_area areas[PLX_VFIO_AREAS];
 	bool shmem; /**< areas are ordinary memory that the other side polls: stores are cheap */
+	uint64_t fd_off; /**< private: where the region begins in the files of its areas */
 };
 struct plx_vfio_irq {
 	uint32_t flags, count;
@@ -156,6 +158,41 @@ int plx_vfio_cut(struct plx_vfio_dev *dev);
 /** Close at once, destroying the domain; the device can't reach memory afterwards (vfio-user: as
  * far as the server keeps the protocol). NULL is harmless. */
 void plx_vfio_close(struct plx_vfio_dev *dev);
+
+/** Areas of a region that are mapped, as another process is told of them. */
+struct plx_vfio_share {
+	uint64_t size, fd_off; /**< as those of struct plx_vfio_region */
+	uint32_t flags, nb_areas;
+	bool shmem;
+	struct {
+		uint64_t off, size; /**< inside the region */
+	} areas[PLX_VFIO_AREAS];
+};
+
+/**
+ * Share a region that is mapped.
+ * @param dev     the device
+ * @param region  index of the region
+ * @param share   out
+ * @param fds     out: room for PLX_VFIO_AREAS; they stay the device's
+ * @return 0; -EINVAL no such region, -ENOTSUP nothing of it is mapped
+ */
+int plx_vfio_share(const struct plx_vfio_dev *dev, unsigned int region,
+	struct plx_vfio_share *share, int *fds);
+
+/**
+ * Open what another process shares: a device of one region, that knows no messages, interrupts or
+ * reset: reading and writing end with -EIO, resets with -ENOTSUP.
+ * @param name    for messages
+ * @param region  index of the region
+ * @param share   what plx_vfio_share() told there
+ * @param fds     share->nb_areas; stay the caller's
+ * @param domain  where its DMA goes; destroyed with the device, and when this fails
+ * @param dev     out
+ * @return 0; -ENOMEM; -EPROTO, -errno: it can't be mapped, logged
+ */
+int plx_vfio_shared_open(const char *name, unsigned int region, const struct plx_vfio_share *share,
+	const int *fds, struct plx_mem_domain *domain, struct plx_vfio_dev **dev);
 
 /** A provider of devices. Validation is done by the calls above. */
 struct plx_vfio_ops {

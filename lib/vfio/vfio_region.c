@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -151,9 +152,17 @@ map_area(struct plx_vfio_dev *dev, struct plx_vfio_area *a, int fd, int prot, ui
 		return -errno;
 	if (!is_device(&st) && end > (uint64_t)st.st_size)
 		return refuse(why, "a mappable area is longer than the file behind it");
-	va = mmap(NULL, a->size, prot, MAP_SHARED, fd, (off_t)offset);
-	if (va == MAP_FAILED)
+	/* kept: it may be shared with other processes */
+	a->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (a->fd < 0)
 		return -errno;
+	va = mmap(NULL, a->size, prot, MAP_SHARED, fd, (off_t)offset);
+	if (va == MAP_FAILED) {
+		int rc = -errno;
+
+		close(a->fd);
+		return rc;
+	}
 	a->va = va;
 	watch(dev, a, &st);
 	return 0;
@@ -169,6 +178,7 @@ unmap(struct plx_vfio_region *r)
 			continue;
 		plx_sigbus_del(&r->areas[i].guard);
 		munmap(r->areas[i].va, r->areas[i].size);
+		close(r->areas[i].fd);
 	}
 	r->nb_areas = 0;
 }
@@ -187,6 +197,7 @@ vfio_region_map(struct plx_vfio_dev *dev, unsigned int region, const int *fds, u
 		prot |= PROT_READ;
 	if ((r->flags & VFIO_REGION_INFO_FLAG_WRITE) != 0)
 		prot |= PROT_WRITE;
+	r->fd_off = offset;
 	for (i = 0; i < r->nb_areas; i++) {
 		rc = map_area(dev, &r->areas[i], fds[nfds == 1 ? 0 : i], prot, offset, why);
 		if (rc != 0) {

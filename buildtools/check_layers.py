@@ -23,7 +23,8 @@ DIRECT = {
     "reactor": ["eal"],
     "vfu": ["mem"],
     "nvmet": ["blk", "vfu"],
-    "probe": ["pci", "virtio", "blk"],
+    "mp": ["mem", "blk"],
+    "probe": ["pci", "virtio", "blk", "mp"],
     "blkr": ["blk", "reactor"],
     "export": ["probe", "blk"],
 }

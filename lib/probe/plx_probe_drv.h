@@ -15,6 +15,9 @@
 #include "plx_probe.h"
 
 struct plx_nvme_cmd;
+struct plx_blk;
+struct plx_mp_chan;
+struct plx_mp_queue;
 
 #ifdef __cplusplus
 extern "C" {
@@ -89,6 +92,13 @@ struct plx_driver {
 	const char *kmod;
 	/** The controller's own commands; NULL: not NVMe. */
 	const struct plx_nvme_ops *nvme;
+	/** Share an attached device with a secondary process, as struct plx_mp_server has it, and
+	 * tell of the queues of its that such processes have. NULL: it can't be shared */
+	int (*share)(struct plx_dev *dev, struct plx_mp_chan *ch, const void *req, uint32_t len,
+		char *why, size_t size);
+	int (*shared)(const struct plx_blk *blk, uint32_t i, struct plx_mp_queue *out);
+	/** It works in a secondary process. */
+	bool secondary;
 };
 
 /**

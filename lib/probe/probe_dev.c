@@ -61,6 +61,24 @@ plx_dev_find(const char *name)
 	return dev;
 }
 
+struct plx_dev *
+probe_attached(const char *name)
+{
+	struct plx_dev *dev = plx_dev_find(name);
+
+	return dev != NULL && dev->state == DEV_ATTACHED ? dev : NULL;
+}
+
+void
+probe_names(char *list, size_t size)
+{
+	const struct plx_dev *dev;
+
+	snprintf(list, size, "%s", devices == NULL ? "none" : "");
+	for (dev = plx_dev_next(NULL); dev != NULL; dev = plx_dev_next(dev))
+		probe_append(list, size, dev->name);
+}
+
 const char *
 plx_dev_name(const struct plx_dev *dev)
 {
@@ -303,17 +321,13 @@ start_locked(const char *str, struct plx_dev **out)
 	struct plx_dev *dev;
 	int rc;
 
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		PLX_LOG(ERR,
-			"'%s': a secondary process can't attach devices: their state lives in "
-			"the primary; run this with --proc-type=primary and its own "
-			"--file-prefix",
-			str);
-		return -ENOTSUP;
-	}
 	dev = new_dev(str, &rc);
 	if (dev == NULL)
 		return rc;
+	if (!probe_mp_allowed(dev)) {
+		unlink_free(dev);
+		return -ENOTSUP;
+	}
 	plx_ctrl_del(&work);
 	plx_ctrl_add(&work);
 	step(dev);

@@ -46,6 +46,14 @@ const struct plx_driver *probe_pci_driver(const struct plx_pci *pci);
 /* probe_hotplug.c: watch that descriptor, which is closed at the end: tests write to it. */
 int probe_hotplug_on(int fd, const char *attach);
 
+/* probe_mp.c: whether a device may be attached in this process, else logged. In a primary, share
+ * what is attached from now on. */
+bool probe_mp_allowed(const struct plx_dev *dev);
+
+/* probe_dev.c: an attachment by that name that is complete, or NULL; their names as a list */
+struct plx_dev *probe_attached(const char *name);
+void probe_names(char *list, size_t size);
+
 /* probe_dev.c: an attachment that hotplug began and has not collected yet, or only one that has
  * come to its end; NULL: none */
 struct plx_dev *probe_hotplug_next(bool ended);

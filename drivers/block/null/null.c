@@ -238,5 +238,6 @@ const struct plx_driver plx_null_driver = {
 	.keys = null_keys,
 	.attach = null_attach,
 	.detach = null_detach,
+	.secondary = true,
 };
 PLX_DRIVER_INFO(plx_null_driver);

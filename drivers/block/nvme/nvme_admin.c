@@ -17,6 +17,7 @@ PLX_LOG_USE(nvme);
 
 #define AER_CID 0x4000   /* command ids of event requests; others count up from 0 below it */
 #define ABORT_CID 0x5000 /* of Aborts */
+#define LENT_CID 0x6000  /* of secondary processes */
 #define MAX_LOGGED 64    /* events; a device may send any number of them */
 
 int
@@ -96,6 +97,10 @@ submit(struct nvme_ctrlr *c, const struct nvme_sqe *sqe, uint16_t cid)
 {
 	struct nvme_admin *a = &c->admin;
 
+	if (c->mp != NULL) {
+		nvme_mp_submit(c, sqe, cid);
+		return;
+	}
 	a->sq[a->tail] = *sqe;
 	a->sq[a->tail].cid = rte_cpu_to_le_16(cid);
 	a->tail = (uint16_t)((a->tail + 1) % NVME_ADMIN_DEPTH);
@@ -171,17 +176,20 @@ nvme_admin_abort(struct nvme_ctrlr *c, uint16_t i)
 	submit(c, &sqe, (uint16_t)(ABORT_CID + i));
 }
 
+/* A command of a secondary process; nvme_lend_answered() follows. */
+void
+nvme_admin_lent(struct nvme_ctrlr *c, const struct nvme_sqe *sqe, uint16_t i)
+{
+	submit(c, sqe, (uint16_t)(LENT_CID + i));
+}
+
 /* An event (NVMe Base 2.0, 5.2.1): what it means for applications. */
-static void
-event(struct nvme_ctrlr *c, uint32_t dw0, uint16_t status)
+void
+nvme_admin_event(struct nvme_ctrlr *c, uint32_t dw0)
 {
 	uint8_t type = dw0 & 7, info = (dw0 >> 8) & 0xff, lid = (dw0 >> 16) & 0xff;
 	struct nvme_ns *ns;
 
-	if (status != 0) { /* not offered, or aborted: don't ask again */
-		c->admin.aer_refused = true;
-		return;
-	}
 	if (c->admin.nb_event++ < MAX_LOGGED)
 		PLX_LOG(NOTICE, "nvme: %s: event: type %u, info %u, log page %02x", c->name, type,
 			info, lid);
@@ -194,7 +202,36 @@ event(struct nvme_ctrlr *c, uint32_t dw0, uint16_t status)
 		else if (type == NVME_AER_NOTICE && info == NVME_AER_NOTICE_NS_CHANGED)
 			plx_blk_event_post(&ns->blk, PLX_BLK_EVENT_NS_CHANGED, 0);
 	}
+	nvme_lend_event(c, dw0);
 	nvme_admin_arm_aer(c);
+}
+
+/* Whose command that was. */
+void
+nvme_admin_answered(struct nvme_ctrlr *c, uint16_t cid, uint16_t status, uint64_t result)
+{
+	struct nvme_admin *a = &c->admin;
+
+	if (a->cmd.busy && cid == a->cmd.cid) {
+		a->cmd.status = status;
+		a->cmd.result = result;
+		a->cmd.busy = false;
+	} else if (cid >= AER_CID && cid < AER_CID + NVME_NB_AER &&
+		   (a->aer & 1u << (cid - AER_CID)) != 0) {
+		a->aer &= (uint8_t) ~(1u << (cid - AER_CID));
+		if (status == 0)
+			nvme_admin_event(c, (uint32_t)result);
+		else /* not offered, or aborted: don't ask again */
+			a->aer_refused = true;
+	} else if (cid >= ABORT_CID && cid < ABORT_CID + NVME_ABORTS) {
+		/* bit 0: it was not aborted */
+		nvme_abort_answered(
+			c, (uint16_t)(cid - ABORT_CID), status != 0 || (result & 1) != 0);
+	} else if (cid >= LENT_CID && cid < LENT_CID + NVME_LENT) {
+		nvme_lend_answered(c, (uint16_t)(cid - LENT_CID), status, result);
+	} else {
+		a->bad++;
+	}
 }
 
 /* Take the completions that are there. @return how many */
@@ -204,7 +241,8 @@ nvme_admin_poll(struct nvme_ctrlr *c)
 	struct nvme_admin *a = &c->admin;
 	int n = 0;
 
-	while (a->ready && n < NVME_ADMIN_DEPTH) {
+	/* a secondary process is told */
+	while (a->ready && c->mp == NULL && n < NVME_ADMIN_DEPTH) {
 		struct nvme_cqe *cqe = &a->cq[a->head];
 		uint32_t v = rte_le_to_cpu_32(__atomic_load_n(&cqe->cid_status, __ATOMIC_ACQUIRE));
 		uint16_t cid = (uint16_t)v, status = (uint16_t)(v >> 17);
@@ -218,21 +256,7 @@ nvme_admin_poll(struct nvme_ctrlr *c)
 			a->phase ^= 1u << 16;
 		}
 		ring(c, 1, a->head);
-		if (a->cmd.busy && cid == a->cmd.cid) {
-			a->cmd.status = status;
-			a->cmd.result = result;
-			a->cmd.busy = false;
-		} else if (cid >= AER_CID && cid < AER_CID + NVME_NB_AER &&
-			   (a->aer & 1u << (cid - AER_CID)) != 0) {
-			a->aer &= (uint8_t) ~(1u << (cid - AER_CID));
-			event(c, (uint32_t)result, status);
-		} else if (cid >= ABORT_CID && cid < ABORT_CID + NVME_ABORTS) {
-			/* bit 0: it was not aborted */
-			nvme_abort_answered(
-				c, (uint16_t)(cid - ABORT_CID), status != 0 || (result & 1) != 0);
-		} else {
-			a->bad++;
-		}
+		nvme_admin_answered(c, cid, status, result);
 	}
 	return n;
 }

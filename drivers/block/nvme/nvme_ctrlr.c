@@ -177,12 +177,30 @@ alloc_dbbuf(struct nvme_ctrlr *c)
 	return 0;
 }
 
+static int
+identify(struct nvme_ctrlr *c)
+{
+	PLX_PT_BEGIN(&c->sub);
+	PLX_PT_CALL(&c->sub, c->sub_rc, nvme_admin_ident(c, NVME_IDENTIFY_CNS_CTRL, 0, 0),
+		nvme_admin_wait(c));
+	c->sub_rc = admin_ok(c, c->sub_rc, "identify controller");
+	if (c->sub_rc == 0 && c->state != NVME_ATTACHING)
+		c->sub_rc = same_identity(c, (struct nvme_id_ctrl *)c->buf);
+	NVME_OR_RETURN(&c->sub, c->sub_rc);
+	memcpy(&c->id, c->buf, sizeof(c->id));
+	nvme_quirks_ctrlr(c);
+	PLX_PT_RETURN(&c->sub, take_identify(c));
+	PLX_PT_END(&c->sub);
+}
+
 /* From a disabled controller to one whose I/O queues can be created; attach and reset. */
 int
 nvme_ctrlr_bring_up(struct nvme_ctrlr *c)
 {
 	const uint32_t want = (c->want_queues - 1u) | (c->want_queues - 1u) << 16;
 
+	if (c->mp != NULL) /* the primary process did the rest */
+		return identify(c);
 	PLX_PT_BEGIN(&c->up);
 	NVME_READ(&c->up, c->up_rc, c, NVME_REG_CAP, 8);
 	if (c->up_rc == 0)
@@ -192,15 +210,7 @@ nvme_ctrlr_bring_up(struct nvme_ctrlr *c)
 	NVME_OR_RETURN(&c->up, c->up_rc);
 	PLX_PT_CALL(&c->up, c->up_rc, nvme_enable(c), nvme_enable(c));
 	NVME_OR_RETURN(&c->up, c->up_rc);
-	PLX_PT_CALL(&c->up, c->up_rc, nvme_admin_ident(c, NVME_IDENTIFY_CNS_CTRL, 0, 0),
-		nvme_admin_wait(c));
-	c->up_rc = admin_ok(c, c->up_rc, "identify controller");
-	if (c->up_rc == 0 && c->state != NVME_ATTACHING)
-		c->up_rc = same_identity(c, (struct nvme_id_ctrl *)c->buf);
-	NVME_OR_RETURN(&c->up, c->up_rc);
-	memcpy(&c->id, c->buf, sizeof(c->id));
-	nvme_quirks_ctrlr(c);
-	c->up_rc = take_identify(c);
+	PLX_PT_CALL(&c->up, c->up_rc, identify(c), identify(c));
 	NVME_OR_RETURN(&c->up, c->up_rc);
 	PLX_PT_CALL(&c->up, c->up_rc, nvme_admin_set_feature(c, NVME_FEAT_FID_NUM_QUEUES, want),
 		nvme_admin_wait(c));

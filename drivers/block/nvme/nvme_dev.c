@@ -48,7 +48,7 @@ unlist_ns(struct nvme_ctrlr *c)
 }
 
 /* The transport is closed: nothing reaches our memory any more. */
-static void
+void
 nvme_release(struct plx_dev *dev)
 {
 	struct nvme_ctrlr *c = dev->priv;
@@ -56,6 +56,7 @@ nvme_release(struct plx_dev *dev)
 
 	if (c == NULL)
 		return;
+	nvme_lend_free(c);
 	while ((k = c->quarantine) != NULL) {
 		c->quarantine = k->next;
 		plx_mem_free(k->mem);
@@ -202,6 +203,7 @@ static int
 shutdown_step(struct nvme_ctrlr *c)
 {
 	PLX_PT_BEGIN(&c->pt);
+	PLX_PT_CALL(&c->pt, c->rc, nvme_lend_park(c), nvme_lend_parked(c));
 	NVME_WRITE(&c->pt, c->rc, c, NVME_REG_CC,
 		c->cc | NVME_CC_EN_MASK | NVME_CC_SHN_NORMAL << NVME_CC_SHN_SHIFT, 4);
 	NVME_OR_RETURN(&c->pt, c->rc);
@@ -210,6 +212,7 @@ shutdown_step(struct nvme_ctrlr *c)
 	if (!nvme_quirk(c, NVME_QUIRK_NO_SHUTDOWN))
 		PLX_PT_CALL(&c->pt, c->rc, wait_shutdown(c), wait_shutdown(c));
 	PLX_PT_CALL(&c->pt, c->sub_rc, nvme_disable(c), nvme_disable(c));
+	nvme_lend_end(c, c->sub_rc == 0);
 	if (c->rc == 0)
 		c->rc = c->sub_rc;
 	NVME_OR_RETURN(&c->pt, c->rc);
@@ -231,7 +234,7 @@ detach_step(struct nvme_ctrlr *c)
 {
 	if (nvme_recover_finish(c) == -EINPROGRESS)
 		return -EINPROGRESS;
-	return c->state == NVME_DEAD ? 0 : shutdown_step(c);
+	return c->state == NVME_DEAD || c->mp != NULL ? 0 : shutdown_step(c);
 }
 
 /* The kernel wants the device back, which is still there: no request goes there any more, and what
@@ -251,7 +254,7 @@ leave(struct nvme_ctrlr *c)
 		nvme_ctrlr_dead(c, -ENODEV);
 }
 
-static int
+int
 nvme_detach(struct plx_dev *dev)
 {
 	struct nvme_ctrlr *c = dev->priv;
@@ -264,17 +267,18 @@ nvme_detach(struct plx_dev *dev)
 	return detach_end(c, detach_step(c));
 }
 
-static int
+int
 nvme_poll(struct plx_dev *dev)
 {
 	struct nvme_ctrlr *c = dev->priv;
-	int rc;
+	int rc, n;
 
-	/* serve the transport; an operation's outcome is for who waits for it */
-	if (!c->vfio->busy)
+	if (c->mp != NULL)
+		nvme_mp_poll(c);
+	else if (!c->vfio->busy) /* serve it; an operation's outcome is for who waits for it */
 		plx_vfio_poll(c->vfio);
 	if (c->state == NVME_ATTACHING)
-		return attach_end(c, attach_step(c));
+		return attach_end(c, c->mp != NULL ? nvme_mp_attach_step(c) : attach_step(c));
 	if (c->detaching)
 		return detach_end(c, detach_step(c));
 	if (c->state == NVME_DEAD) {
@@ -290,7 +294,8 @@ nvme_poll(struct plx_dev *dev)
 		leave(c);
 		return 1;
 	}
-	return nvme_recover_poll(c);
+	n = nvme_lend_poll(c);
+	return n + nvme_recover_poll(c);
 }
 
 static const char *const nvme_keys[] = {
@@ -314,6 +319,8 @@ const struct plx_driver plx_nvme_driver = {
 	.detach = nvme_detach,
 	.release = nvme_release,
 	.nvme = &nvme_ctrlr_ops,
+	.share = nvme_lend_open,
+	.shared = nvme_lend_queue,
 	.kmod = "* vfio-pci",
 };
 PLX_DRIVER_INFO(plx_nvme_driver);

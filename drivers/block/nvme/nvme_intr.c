@@ -68,6 +68,8 @@ arm(struct plx_drvq *dq, bool on)
 static uint32_t
 nb_vectors(const struct nvme_ctrlr *c)
 {
+	if (c->mp != NULL) /* they are the primary process' */
+		return 0;
 	return RTE_MIN(
 		(uint32_t)c->dev->pci->msix_count, c->vfio->irqs[VFIO_PCI_MSIX_IRQ_INDEX].count);
 }

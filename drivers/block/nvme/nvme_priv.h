@@ -22,6 +22,8 @@
  *	nvme_pass.c   admin commands of the application
  *	nvme_quirks.c what certain controllers don't say
  *	nvme_status.c statuses to errno
+ *	nvme_lend.c   queues that secondary processes have, in the primary
+ *	nvme_mp.c     the same, in the secondary
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,6 +48,7 @@
 #define NVME_MAX_APPEND (256u << 10) /* bytes of a zone append */
 #define NVME_NB_AER 4
 #define NVME_ABORTS 4       /* outstanding */
+#define NVME_LENT 40        /* admin commands of secondary processes */
 #define NVME_PASS_MS 60000u /* bound of an admin command of the application */
 #define NVME_INIT_MS 2000   /* NVME_QUIRK_SLOW_INIT */
 #define NVME_TICK_MS 500    /* the watch looks at the controller, and commands age */
@@ -333,8 +336,11 @@ struct nvme_ctrlr {
 	bool all_sets; /* the controller runs with all of its I/O command sets */
 	struct nvme_ns *ns;
 	struct nvme_qpair *queues;
-	uint64_t qid_used[8]; /* bit set of I/O queue ids, 1-based, up to 511 */
-	uint32_t nsids[1024]; /* active list, while attaching */
+	struct nvme_lend *lends;     /* secondary processes that have queues of it */
+	struct nvme_lent_cmds *lent; /* and their admin commands; NULL before the first */
+	struct nvme_mp *mp;          /* in a secondary process: the way to the primary; or NULL */
+	uint64_t qid_used[8];        /* bit set of I/O queue ids, 1-based, up to 511 */
+	uint32_t nsids[1024];        /* active list, while attaching */
 };
 
 /* nvme_qpair.c */
@@ -414,6 +420,9 @@ int nvme_admin_log(struct nvme_ctrlr *c, uint8_t lid);
 int nvme_admin_set_feature(struct nvme_ctrlr *c, uint8_t fid, uint32_t value);
 void nvme_admin_arm_aer(struct nvme_ctrlr *c);
 void nvme_admin_abort(struct nvme_ctrlr *c, uint16_t i);
+void nvme_admin_lent(struct nvme_ctrlr *c, const struct nvme_sqe *sqe, uint16_t i);
+void nvme_admin_answered(struct nvme_ctrlr *c, uint16_t cid, uint16_t status, uint64_t result);
+void nvme_admin_event(struct nvme_ctrlr *c, uint32_t dw0);
 
 /* nvme_regs.c: state machines all but the last; use the macros below */
 int nvme_reg_read(struct nvme_ctrlr *c, uint32_t off, uint32_t len);
@@ -442,6 +451,34 @@ int nvme_ctrlr_scan(struct nvme_ctrlr *c);
 
 /* nvme_dev.c */
 void nvme_quarantine(struct nvme_ctrlr *c, void *mem);
+int nvme_poll(struct plx_dev *dev);
+int nvme_detach(struct plx_dev *dev);
+void nvme_release(struct plx_dev *dev);
+
+/* nvme_lend.c: nothing happens where nothing is lent. park and parked: -EINPROGRESS until all that
+ * answer have their hands off */
+struct plx_mp_chan;
+struct plx_mp_queue;
+int nvme_lend_open(struct plx_dev *dev, struct plx_mp_chan *ch, const void *req, uint32_t len,
+	char *why, size_t size);
+int nvme_lend_queue(const struct plx_blk *blk, uint32_t i, struct plx_mp_queue *out);
+int nvme_lend_poll(struct nvme_ctrlr *c);
+void nvme_lend_answered(struct nvme_ctrlr *c, uint16_t i, uint16_t status, uint64_t result);
+int nvme_lend_park(struct nvme_ctrlr *c);
+int nvme_lend_parked(struct nvme_ctrlr *c);
+void nvme_lend_disabled(struct nvme_ctrlr *c);
+void nvme_lend_qids(struct nvme_ctrlr *c);
+void nvme_lend_resume(struct nvme_ctrlr *c);
+void nvme_lend_event(struct nvme_ctrlr *c, uint32_t dw0);
+void nvme_lend_end(struct nvme_ctrlr *c, bool off);
+void nvme_lend_free(struct nvme_ctrlr *c);
+
+/* nvme_mp.c; only where c->mp is set */
+void nvme_mp_submit(struct nvme_ctrlr *c, const struct nvme_sqe *sqe, uint16_t cid);
+int nvme_mp_disable(struct nvme_ctrlr *c);
+int nvme_mp_attach_step(struct nvme_ctrlr *c);
+void nvme_mp_poll(struct nvme_ctrlr *c);
+bool nvme_mp_off(const struct nvme_ctrlr *c);
 
 /* nvme_cmb.c */
 int nvme_cmb_find(struct nvme_ctrlr *c);

@@ -20,9 +20,10 @@ PLX_LOG_USE(nvme);
 static uint16_t
 qid_get(struct nvme_ctrlr *c)
 {
-	uint16_t qid;
+	/* a secondary process has any that it was lent */
+	uint16_t qid, last = c->mp != NULL ? 64 * RTE_DIM(c->qid_used) - 1 : c->max_queues;
 
-	for (qid = 1; qid <= c->max_queues; qid++) {
+	for (qid = 1; qid <= last; qid++) {
 		uint64_t bit = 1ull << (qid % 64);
 
 		if (!(c->qid_used[qid / 64] & bit)) {
@@ -47,7 +48,10 @@ nvme_queue_qids(struct nvme_ctrlr *c)
 	struct nvme_qpair *q;
 	uint16_t qid;
 
+	if (c->mp != NULL)
+		return 0;
 	memset(c->qid_used, 0, sizeof(c->qid_used));
+	nvme_lend_qids(c);
 	for (q = c->queues; q != NULL; q = q->next)
 		if (q->qid <= c->max_queues)
 			c->qid_used[q->qid / 64] |= 1ull << (q->qid % 64);

@@ -44,7 +44,7 @@ bury(struct nvme_ctrlr *c)
 			nvme_queue_drain(q); /* rings: while there are registers */
 		all_taken &= q->dq.taken;
 	}
-	if (all_taken && plx_vfio_cut(c->vfio) == 0) {
+	if (all_taken && (c->mp == NULL || nvme_mp_off(c)) && plx_vfio_cut(c->vfio) == 0) {
 		c->regs = NULL;
 		flags = 0;
 	}
@@ -92,6 +92,7 @@ nvme_ctrlr_dead(struct nvme_ctrlr *c, int err)
 	for (ns = c->ns; ns != NULL; ns = ns->next)
 		plx_blk_removed(&ns->blk);
 	c->admin.ready = false; /* after owners have left: they read it */
+	nvme_lend_end(c, false);
 	bury(c);
 }
 
@@ -161,6 +162,7 @@ take_stock(struct nvme_ctrlr *c)
 			nvme_queue_dropped(q);
 	}
 	nvme_queue_orphans(c, false);
+	nvme_lend_disabled(c);
 }
 
 static void
@@ -237,6 +239,7 @@ reset_step(struct nvme_ctrlr *c)
 	PLX_PT_BEGIN(&c->ladder);
 	c->try_rc = park_all(c);
 	NVME_OR_RETURN(&c->ladder, c->try_rc);
+	PLX_PT_CALL(&c->ladder, c->try_rc, nvme_lend_park(c), nvme_lend_parked(c));
 	c->pause = plx_deadline_in(SETTLE_MS);
 	PLX_PT_WAIT(&c->ladder, settled(c));
 	for (c->resets = 1;; c->resets++) {
@@ -263,6 +266,7 @@ reset_end(struct nvme_ctrlr *c, int rc)
 		return;
 	}
 	c->state = NVME_RUNNING;
+	nvme_lend_resume(c);
 	for (ns = c->ns; ns != NULL; ns = ns->next)
 		plx_blk_unpark(&ns->blk, 0);
 }
@@ -278,9 +282,11 @@ look_step(struct nvme_ctrlr *c)
 	PLX_PT_BEGIN(&c->look);
 	c->tick = plx_deadline_in(NVME_TICK_MS);
 	__atomic_store_n(&c->epoch, (uint16_t)(c->epoch + 1), __ATOMIC_RELAXED);
-	NVME_READ(&c->look, c->look_rc, c, NVME_REG_CSTS, 4);
-	NVME_OR_RETURN(&c->look, c->look_rc);
-	c->csts = (uint32_t)c->reg;
+	if (c->mp == NULL) { /* else the primary process looks */
+		NVME_READ(&c->look, c->look_rc, c, NVME_REG_CSTS, 4);
+		NVME_OR_RETURN(&c->look, c->look_rc);
+		c->csts = (uint32_t)c->reg;
+	}
 	if (c->csts == NVME_ALL_ONES) {
 		PLX_LOG(ERR, "nvme: %s: registers read all ones: the device is gone", c->name);
 		PLX_PT_RETURN(&c->look, -ENODEV);

@@ -133,6 +133,8 @@ late_ready(const struct nvme_ctrlr *c)
 int
 nvme_disable(struct nvme_ctrlr *c)
 {
+	if (c->mp != NULL)
+		return nvme_mp_disable(c);
 	PLX_PT_BEGIN(&c->sub);
 	c->admin.ready = false;
 	NVME_READ(&c->sub, c->sub_rc, c, NVME_REG_CC, 4);

@@ -475,5 +475,6 @@ const struct plx_driver plx_ram_driver = {
 	.keys = ram_keys,
 	.attach = ram_attach,
 	.detach = ram_detach,
+	.secondary = true,
 };
 PLX_DRIVER_INFO(plx_ram_driver);

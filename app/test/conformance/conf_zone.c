@@ -379,7 +379,8 @@ check_append(struct conf *c)
 
 struct zone_state {
 	uint64_t wp; /* appends in flight included */
-	uint32_t out, writes;
+	uint32_t out;
+	bool alone; /* what is in flight takes no append beside it */
 };
 static struct zone_state zones[MAX_ZONES];
 static uint64_t zone_cap;
@@ -394,7 +395,8 @@ random_done(struct conf *c, struct io *io)
 		appended(c, io);
 		return;
 	}
-	z->writes -= io->req.op == PLX_OP_WRITE;
+	if (io->req.op != PLX_OP_READ)
+		z->alone = false;
 	if (io->req.op == PLX_OP_ZONE_RESET || io->req.op == PLX_OP_ZONE_FINISH)
 		expect(c, io->req.status, 0, "zone operation");
 	else
@@ -424,7 +426,7 @@ random_io(struct conf *c, uint32_t zone)
 		lba += rnd(c, (uint32_t)(z->wp - n));
 		return all_known(c, lba, n) ? io_new(c, PLX_OP_READ, lba, n) : NULL;
 	}
-	if (what < 11 && fits && z->writes == 0 && n <= c->info.max_append_nblk) {
+	if (what < 11 && fits && !z->alone && n <= c->info.max_append_nblk) {
 		z->wp += n;
 		return io_new(c, PLX_OP_ZONE_APPEND, lba, n);
 	}
@@ -433,16 +435,17 @@ random_io(struct conf *c, uint32_t zone)
 	if (what < 14 && fits) {
 		io = io_new(c, PLX_OP_WRITE, lba + z->wp, n);
 		z->wp += n;
-		z->writes++;
+		z->alone = true;
 		return io;
 	}
 	if (what == 14 && z->wp != 0 && z->wp < zone_cap) {
 		z->wp = zone_cap;
 		return io_new(c, PLX_OP_ZONE_FINISH, lba, 0);
 	}
-	if (z->wp == zone_cap || fits)
+	if (fits)
 		return NULL;
 	z->wp = 0;
+	z->alone = true;
 	memset(c->known + lba, 0, c->info.zone_nblk);
 	return io_new(c, PLX_OP_ZONE_RESET, lba, 0);
 }

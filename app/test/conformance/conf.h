@@ -37,6 +37,7 @@ struct io {
 struct conf_opts {
 	const char *str; /* the device */
 	bool nodata;
+	bool no_races;  /* data and protection information of writes that race may get mixed */
 	double seconds; /* of each random check */
 	uint64_t seed;
 	unsigned int patience_ms; /* how long a request may take */

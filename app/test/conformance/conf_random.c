@@ -240,7 +240,7 @@ check_generations(struct conf *c)
 	struct io *done[8];
 	uint32_t round, i;
 
-	if (c->nblk < GEN_BLOCKS || c->opts.nodata)
+	if (c->nblk < GEN_BLOCKS || c->opts.nodata || c->opts.no_races)
 		return;
 	memset(gens, 0, sizeof(*gens));
 	dev_start(c, nq, (uint16_t)RTE_MIN(16, c->info.max_depth));

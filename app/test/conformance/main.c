@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * plx-conformance [EAL options] -- DEVICE-STRING [--nodata] [--seconds N] [--seed N]
+ * plx-conformance [EAL options] -- DEVICE-STRING [--nodata] [--no-races] [--seconds N] [--seed N]
  * plx-conformance [EAL options] -- --faults [NAME]
  *
  * Runs a block device through everything that the class promises; what is on it is lost. With
- * --faults, runs drivers with planted faults, of which each must fail the right check.
+ * --no-races no writes race for the same blocks: there are emulated controllers that mix the data
+ * of one with the protection information of the other. With --faults, runs drivers with planted
+ * faults, of which each must fail the right check.
  */
 #include <getopt.h>
 #include <stdlib.h>
@@ -22,7 +24,8 @@ static int
 usage(void)
 {
 	fprintf(stderr, "usage: plx-conformance [EAL options] -- "
-			"DEVICE-STRING [--nodata] [--seconds N] [--seed N] | --faults [NAME]\n");
+			"DEVICE-STRING [--nodata] [--no-races] [--seconds N] [--seed N] | "
+			"--faults [NAME]\n");
 	return 2;
 }
 
@@ -89,8 +92,9 @@ run_faults(const char *name, const struct conf_opts *opts)
 static int
 options(int argc, char **argv, struct conf_opts *o, bool *faults)
 {
-	static const struct option longs[] = {{"nodata", 0, NULL, 'n'}, {"seconds", 1, NULL, 's'},
-		{"seed", 1, NULL, 'r'}, {"faults", 0, NULL, 'f'}, {NULL, 0, NULL, 0}};
+	static const struct option longs[] = {{"nodata", 0, NULL, 'n'}, {"no-races", 0, NULL, 'w'},
+		{"seconds", 1, NULL, 's'}, {"seed", 1, NULL, 'r'}, {"faults", 0, NULL, 'f'},
+		{NULL, 0, NULL, 0}};
 	int opt;
 
 	optind = 1;
@@ -98,6 +102,9 @@ options(int argc, char **argv, struct conf_opts *o, bool *faults)
 		switch (opt) {
 		case 'n':
 			o->nodata = true;
+			break;
+		case 'w':
+			o->no_races = true;
 			break;
 		case 's':
 			o->seconds = strtod(optarg, NULL);

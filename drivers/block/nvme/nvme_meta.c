@@ -69,27 +69,35 @@ pi_format(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id
 	return 0;
 }
 
-int
-nvme_meta_format(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id,
-	const struct nvme_lbaf *lbaf, struct nvme_format *f)
-{
-	f->ms = rte_le_to_cpu_16(lbaf->ms);
-	if (f->ms == 0)
-		return 0;
-	f->extended = (id->flbas & NVME_NS_FLBAS_META_EXT) != 0;
-	if (f->extended ? (1u << f->shift) + f->ms > RTE_MIN(c->max_xfer, BUF_BYTES)
-			: f->ms > AREA_BYTES / 2)
-		return left_out(c, nsid, "its metadata is too large");
-	return pi_format(c, nsid, id, f);
-}
-
 /* Blocks a command: MDTS counts metadata that is mixed with data (NVMe Base 2.0, 5.17.2.1). */
 uint32_t
 nvme_meta_max_nblk(const struct nvme_ctrlr *c, const struct nvme_format *f)
 {
+	uint32_t most = c->max_xfer >> f->shift;
+
 	if (f->extended)
-		return RTE_MIN(c->max_xfer, BUF_BYTES) / ((1u << f->shift) + f->ms);
-	return RTE_MIN(c->max_xfer >> f->shift, f->ms != 0 ? AREA_BYTES / f->ms : UINT32_MAX);
+		most = RTE_MIN(c->max_xfer, BUF_BYTES) / ((1u << f->shift) + f->ms);
+	else if (f->ms != 0)
+		most = RTE_MIN(most, AREA_BYTES / f->ms);
+	if (f->ms % 512 != 0 && f->pi_type == 0 && nvme_quirk(c, NVME_QUIRK_META_512))
+		most = RTE_MIN(most, 512u / f->ms);
+	return most;
+}
+
+int
+nvme_meta_format(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id,
+	const struct nvme_lbaf *lbaf, struct nvme_format *f)
+{
+	int rc;
+
+	f->ms = rte_le_to_cpu_16(lbaf->ms);
+	if (f->ms == 0)
+		return 0;
+	f->extended = (id->flbas & NVME_NS_FLBAS_META_EXT) != 0;
+	rc = pi_format(c, nsid, id, f);
+	if (rc == 0 && (f->ms > AREA_BYTES / 2 || nvme_meta_max_nblk(c, f) == 0))
+		return left_out(c, nsid, "its metadata is too large");
+	return rc;
 }
 
 /* Bytes of the class's bounce buffers: of any command that is copied anyway. */

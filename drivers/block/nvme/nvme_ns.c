@@ -87,6 +87,7 @@ fill_info(struct nvme_ns *ns, const struct nvme_id_ns *id)
 	info->numa_node = (int16_t)c->vfio->numa_node;
 	nvme_zns_info(c, info);
 	nvme_copy_info(c, id, info);
+	nvme_quirks_info(c, info);
 }
 
 static int

@@ -236,6 +236,8 @@ enum nvme_quirk {
 	NVME_QUIRK_NO_SHUTDOWN = 1 << 7, /* a shutdown is never complete */
 	NVME_QUIRK_NO_SGL = 1 << 8,      /* don't use SGLs */
 	NVME_QUIRK_LATE_QUEUE = 1 << 9,  /* wait a little after creating a queue */
+	NVME_QUIRK_BAD_PI = 1 << 10,     /* Compare, Deallocate don't work with it */
+	NVME_QUIRK_META_512 = 1 << 11,   /* moves metadata in whole 512 bytes, or less than that */
 };
 
 /* Shadow doorbells: where a doorbell costs something, or as told. */
@@ -489,6 +491,7 @@ bool nvme_cmb_get(struct nvme_qpair *q);
 int nvme_quirks_find(struct nvme_ctrlr *c);
 void nvme_quirks_ctrlr(struct nvme_ctrlr *c);
 void nvme_quirks_ns(const struct nvme_ctrlr *c, struct nvme_id_ns *id);
+void nvme_quirks_info(const struct nvme_ctrlr *c, struct plx_blk_info *info);
 static inline bool
 nvme_quirk(const struct nvme_ctrlr *c, uint32_t quirk)
 {

@@ -26,7 +26,7 @@ static bool
 same(const char *a, const char *b, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (a[i] != b[i] && !(strchr("-_", a[i]) && strchr("-_", b[i])))
+		if (a[i] != b[i] && !(memchr("-_", a[i], 2) && memchr("-_", b[i], 2)))
 			return false;
 	return b[len] == '\0';
 }

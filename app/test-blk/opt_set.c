@@ -282,6 +282,15 @@ complete_ops(struct tb_opts *o)
 	const uint32_t change = 1u << PLX_OP_WRITE | 1u << PLX_OP_WRITE_ZEROES |
 				1u << PLX_OP_DISCARD | 1u << PLX_OP_ZONE_APPEND;
 
+	if (o->verify_only) {
+		o->rw = "read";
+		o->ops = 1u << PLX_OP_READ;
+		o->mode = TB_MODE_PLAIN;
+		o->dist = TB_DIST_UNIFORM;
+		o->rwmix = UINT32_MAX;
+		o->random = o->opmix = false;
+		o->verify = true;
+	}
 	if (o->opmix) {
 		if (o->mode != TB_MODE_PLAIN || (o->ops & both) != both)
 			return "--opmix is for --rw rw and --rw randrw";
@@ -310,6 +319,12 @@ complete_verify(const struct tb_opts *o)
 {
 	const uint32_t both = 1u << PLX_OP_READ | 1u << PLX_OP_WRITE;
 
+	if ((o->fsync != 0 || o->fua) && o->mode != TB_MODE_PLAIN)
+		return "--fsync and --fua are for reads, writes and mixes";
+	if (o->verify_state != NULL && !o->verify)
+		return "--verify-state is for --verify";
+	if (o->verify_state_sync && o->verify_state == NULL)
+		return "--verify-state-sync is for --verify-state";
 	if (!o->verify && !o->meta)
 		return NULL;
 	if (o->mode != TB_MODE_PLAIN || (o->ops & ~both) != 0)
@@ -322,12 +337,14 @@ complete_verify(const struct tb_opts *o)
 static const char *
 complete_bounds(struct tb_opts *o)
 {
+	if (o->verify_only && (o->time_s != 0 || o->runtime_s != 0))
+		return "--verify_only reads each block once: a time is no part of it";
 	if (o->time_based && o->runtime_s == 0)
 		return "--time_based needs --runtime";
 	if (o->time_s != 0 && o->runtime_s != 0)
 		return "--time and --runtime contradict each other";
 	o->once = o->time_s == 0 && !o->time_based && o->io_size == 0 &&
-		  (o->size != 0 || o->runtime_s != 0);
+		  (o->size != 0 || o->runtime_s != 0 || o->verify_only);
 	if (o->runtime_s != 0)
 		o->time_s = o->runtime_s;
 	if (o->lat_target_s != 0 && !o->lat_run) {

@@ -76,6 +76,11 @@ static const struct tb_option options[] = {
 		HELP("I/Os submitted and polled at a time (32, or iodepth when less)"),
 		DOC("What a poll gave back is submitted again at once, be it a full batch or "
 		    "not.")},
+	{OPT("fsync", NULL, "N", "", LOAD), NUMBER(fsync, 1, 1000000),
+		HELP("a flush after each N writes of a queue, and at the end"),
+		DOC("One at a time in a queue; writes go on meanwhile.")},
+	{OPT("fua", NULL, NULL, "no", LOAD), FLAG(fua),
+		HELP("writes are on stable media before they complete")},
 	{OPT("randseed", "seed", "N", "1", LOAD), NUMBER(seed, 0, UINT64_MAX),
 		HELP("of addresses and data (1)"), DOC("The same seed gives the same run.")},
 	{OPT("copy_to", NULL, "DEVICE", "", LOAD), TEXT(copy_to),
@@ -141,6 +146,19 @@ static const struct tb_option options[] = {
 	/* ---- what is checked ---- */
 	{OPT("verify", NULL, "crc32c", "", CHECK), FN(opt_verify),
 		HELP("tag written blocks, read all back and check them")},
+	{OPT("verify_only", NULL, NULL, "no", CHECK), FLAG(verify_only),
+		HELP("write nothing, check what earlier runs have written"),
+		DOC("With ``--verify-state`` all that the file tells of, in the generations that "
+		    "it "
+		    "permits; ``--bs``, ``--size`` and ``--offset`` are the file's. Without, all "
+		    "of "
+		    "``--size``, in any generation.")},
+	{OPT("verify-state", NULL, "FILE", "", CHECK), TEXT(verify_state),
+		HELP("keep there what must be on the device whatever happens"),
+		DOC("Made when it isn't there; see :ref:`testblk_power_cut`. For one device, with "
+		    "``--fsync`` or ``--fua`` where it has a volatile write cache.")},
+	{OPT("verify-state-sync", NULL, NULL, "no", CHECK), FLAG(verify_state_sync),
+		HELP("and let the file be right after the end of this machine, too")},
 	{OPT("meta", NULL, NULL, "no", CHECK), FLAG(meta),
 		HELP("metadata moves with its blocks; with --verify a pattern")},
 	{OPT("pi", NULL, "MODE", "", CHECK), FN(opt_pi),

@@ -61,6 +61,11 @@ struct tb_opts {
 	bool lcores_given;
 	bool lcore[RTE_MAX_LCORE];
 	bool verify, allow_write;
+	bool verify_only;
+	const char *verify_state; /**< file, or NULL */
+	bool verify_state_sync;
+	uint32_t fsync; /**< a flush after so many writes of a queue; 0: none */
+	bool fua;
 	bool meta;              /**< metadata moves, */
 	uint8_t pi;             /**< and enum tb_pi */
 	const char *json;       /**< file, "-" for stdout, or NULL */

@@ -108,9 +108,13 @@ static int
 plan_task(struct tb_job *job, struct tb_task *t)
 {
 	const struct tb_opts *o = &job->opts;
-	int rc = plan_check(o, t);
+	int rc = tb_verify_opts(&job->opts);
 	uint64_t pieces, nq = o->queues;
 
+	if (rc == TB_OK)
+		rc = plan_check(o, t);
+	if (rc == TB_OK)
+		rc = tb_verify_task(t);
 	if (rc != TB_OK)
 		return rc;
 	pieces = task_pieces(t);
@@ -207,20 +211,8 @@ queue_memory(struct tb_queue *q, const struct tb_opts *o)
 	if (q->sum == NULL || q->reqs == NULL || q->idle == NULL || q->pend == NULL ||
 		q->burst == NULL)
 		return no_memory();
-	if (o->verify && o->writes) {
-		q->gen = calloc(q->walk.units, sizeof(*q->gen));
-		if (q->gen == NULL) {
-			tb_say("--verify: no memory for %" PRIu64
-			       " generations: give a smaller --size",
-				q->walk.units);
-			return TB_FAIL;
-		}
-	}
 	q->pend_to = q->task->to == NULL ? NULL : calloc(o->qd, sizeof(*q->pend_to));
 	if (q->task->to != NULL && q->pend_to == NULL)
-		return no_memory();
-	if (o->meta &&
-		tb_meta_alloc(&q->meta, &q->task->dev->info, o->pi, o->qd, q->nblk, socket) != 0)
 		return no_memory();
 	q->stride = (uint32_t)stride;
 	q->data = plx_mem_alloc(o->qd * stride, 4096, socket);
@@ -342,9 +334,6 @@ plan_queue(struct tb_task *t, uint16_t qid)
 	q->worker = next_worker(t);
 	q->qd = o->qd;
 	q->batch = o->batch;
-	q->verify = o->verify;
-	q->v = (struct tb_verify){
-		.seed = o->seed, .dev = t->dev->index, .block_size = t->dev->info.block_size};
 	q->null = o->mode == TB_MODE_NULL;
 	q->mixed = o->reads && o->writes && !o->opmix;
 	q->op = o->reads ? PLX_OP_READ : PLX_OP_WRITE;
@@ -354,7 +343,8 @@ plan_queue(struct tb_task *t, uint16_t qid)
 	if (rc != TB_OK)
 		return rc;
 	queue_bounds(q, o, t->job->run->hz);
-	return queue_memory(q, o);
+	rc = queue_memory(q, o);
+	return rc == TB_OK ? tb_verify_queue(q) : rc;
 }
 
 static int
@@ -396,11 +386,10 @@ free_queue(struct tb_queue *q)
 	free(q->idle);
 	free(q->pend);
 	free(q->burst);
-	free(q->gen);
 	free(q->pend_to);
 	tb_load_free(q->load);
 	tb_pace_free(q->pace);
-	tb_meta_free(&q->meta);
+	tb_verify_queue_free(q);
 	plx_mem_free(q->data);
 }
 
@@ -413,6 +402,7 @@ tb_job_free(struct tb_job *job)
 		for (uint16_t k = 0; t->queues != NULL && k < t->nq; k++)
 			free_queue(&t->queues[k]);
 		free(t->queues);
+		tb_state_close(t->state);
 	}
 	free(job->tasks);
 	free(job->lcore_rates);

@@ -136,17 +136,44 @@ print_errors(FILE *out, const struct tb_task *t)
 }
 
 static void
-print_tag(FILE *out, const char *what, const struct tb_tag *t, bool any)
+print_tag(FILE *out, const char *what, const struct tb_tag *t)
 {
-	fprintf(out, "\t%-8s block %" PRIu64 ", ", what, t->lba);
-	if (any)
-		fprintf(out, "any generation, seed %" PRIu64 ", device %" PRIu32 "\n", t->seed,
-			t->dev);
-	else
+	fprintf(out,
+		"\t%-8s block %" PRIu64 ", generation %" PRIu32 ", seed %" PRIu64
+		", device %" PRIu32 ", crc %08" PRIx32 "\n",
+		what, t->lba, t->gen, t->seed, t->dev, t->crc);
+}
+
+static void
+print_wanted(FILE *out, const struct tb_mismatch *m)
+{
+	const struct tb_tag *t = &m->want;
+	char gens[48] = "any generation";
+
+	if (m->gens.low == m->gens.high) {
+		print_tag(out, "expected", t);
+		return;
+	}
+	if (t->gen != 0)
+		snprintf(gens, sizeof(gens), "generation %" PRIu32 " to %" PRIu32, m->gens.low,
+			m->gens.high);
+	else if (m->gens.high != UINT32_MAX)
+		snprintf(gens, sizeof(gens), "at most generation %" PRIu32, m->gens.high);
+	fprintf(out, "\t%-8s block %" PRIu64 ", %s, seed %" PRIu64 ", device %" PRIu32 "\n",
+		"expected", t->lba, gens, t->seed, t->dev);
+}
+
+/* What was known before the run. */
+static void
+print_state(const struct tb_job *job, FILE *out)
+{
+	const struct tb_state *st = job->tasks[0].state;
+
+	if (st != NULL)
 		fprintf(out,
-			"generation %" PRIu32 ", seed %" PRIu64 ", device %" PRIu32
-			", crc %08" PRIx32 "\n",
-			t->gen, t->seed, t->dev, t->crc);
+			"verify: %s began with %" PRIu64 " I/Os' worth stable, %" PRIu64
+			" perhaps of an earlier generation, %" PRIu64 " never written\n",
+			job->opts.verify_state, st->stable, st->open, st->never);
 }
 
 static void
@@ -161,6 +188,7 @@ print_verify(const struct tb_job *job, FILE *out)
 	if (s->skipped != 0)
 		fprintf(out, "verify: %" PRIu64 " blocks left out: a write to them failed\n",
 			s->skipped);
+	print_state(job, out);
 	if (m->blocks == 0)
 		return;
 	fprintf(out, "verify: first mismatch: %s block %" PRIu64 ": %s\n",
@@ -170,12 +198,12 @@ print_verify(const struct tb_job *job, FILE *out)
 			m->meta_got);
 		return;
 	}
-	print_tag(out, "expected", &m->want, m->want.gen == 0);
+	print_wanted(out, m);
 	if (m->verdict == TB_NO_TAG)
 		fprintf(out, "\t%-8s %08" PRIx32 " where the tag's magic should be\n", "got",
 			m->got.magic);
 	else
-		print_tag(out, "got", &m->got, false);
+		print_tag(out, "got", &m->got);
 	fprintf(out, "\t%-8s crc %08" PRIx32 "\n", "computed", m->crc);
 }
 

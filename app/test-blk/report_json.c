@@ -167,6 +167,13 @@ add_verify(json *root, const struct tb_job *job)
 	add_u64(v, "wrong_blocks", m->blocks);
 	add_u64(v, "skipped_blocks", job->total->skipped);
 	add_bool(v, "complete", tb_verified_all(job));
+	if (job->tasks[0].state != NULL) {
+		json *st = add_object(v, "state");
+
+		add_u64(st, "stable_units", job->tasks[0].state->stable);
+		add_u64(st, "open_units", job->tasks[0].state->open);
+		add_u64(st, "unwritten_units", job->tasks[0].state->never);
+	}
 	if (m->blocks == 0)
 		return;
 	first = add_object(v, "first_mismatch");
@@ -179,6 +186,8 @@ add_verify(json *root, const struct tb_job *job)
 		return;
 	}
 	add_tag(first, "expected", &m->want);
+	if (m->gens.low != m->gens.high && m->gens.high != UINT32_MAX)
+		add_u64(first, "expected_generation_max", m->gens.high);
 	add_tag(first, "got", &m->got);
 	add_u64(first, "computed_crc32c", m->crc);
 }

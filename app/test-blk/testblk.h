@@ -25,6 +25,7 @@
 #include "pace.h"
 #include "verify.h"
 #include "verify_meta.h"
+#include "verify_state.h"
 #include "walk.h"
 
 /** Exit codes. */
@@ -103,6 +104,21 @@ enum tb_phase {
 	TB_DONE,
 };
 
+/** A write that came back, and is not on stable media yet. */
+struct tb_written {
+	uint64_t unit; /**< of the state */
+	uint32_t gen;
+};
+
+/** Flushes of a queue by --fsync; flush.c. */
+struct tb_flush {
+	uint32_t every;           /**< writes; 0: never */
+	uint32_t since;           /**< writes that came back since the last was lent */
+	struct plx_blk_req *lent; /**< the one that is, or NULL */
+	uint32_t n, room, covers;
+	struct tb_written *list; /**< of n; the first ones are covered by that; NULL: no state */
+};
+
 struct tb_queue;
 /** One turn of a queue: poll, account, submit, a few times. @return how many came back */
 typedef int (*tb_turn)(struct tb_queue *q);
@@ -146,6 +162,12 @@ struct tb_queue {
 	bool verify;
 	struct tb_verify v;
 	struct tb_meta meta;
+	bool fua; /**< of writes */
+	struct tb_flush flush;
+	struct tb_state *state; /**< the task's, or NULL */
+	uint64_t state_at;      /**< this queue's first unit there */
+	bool stable_at_once;    /**< a write that came back is on stable media */
+	bool only_reads_back;   /**< there is no other phase */
 	uint32_t *gen;     /**< by unit, see verify_queue.c; NULL: nothing is written or verified */
 	uint64_t back_pos; /**< next unit to read back */
 
@@ -179,6 +201,7 @@ struct tb_task {
 	uint16_t nq, first_qid;
 	struct tb_dev *to; /**< copy: written to, with as many queues; else NULL */
 	uint16_t to_first_qid;
+	struct tb_state *state; /**< or NULL */
 };
 
 /** Work of one kind on one or several devices. */
@@ -282,7 +305,33 @@ int tb_queue_poll(void *queue);
 /** After plx_blk_stop(): collect what is left. */
 void tb_queue_collect(struct tb_queue *q);
 
+/* verify_plan.c: what is verified; each @return an enum tb_exit, after one line */
+/** Take from the file of a state what the options leave open. */
+int tb_verify_opts(struct tb_opts *o);
+/** Open the task's state. Its range is known. */
+int tb_verify_task(struct tb_task *t);
+/** Ready a queue, whose range is known. */
+int tb_verify_queue(struct tb_queue *q);
+void tb_verify_queue_free(struct tb_queue *q);
+
+/* flush.c */
+/** listed: what was written is told to the state. @return 0, or -1: no memory */
+int tb_flush_alloc(struct tb_queue *q, uint32_t every, bool listed);
+/** @return whether to submit one now; whether writes must wait for one */
+bool tb_flush_due(const struct tb_queue *q);
+bool tb_flush_holds(const struct tb_queue *q);
+/** Make an idle request one; or take that back: it will not be submitted. */
+void tb_flush_lend(struct tb_queue *q, struct plx_blk_req *req);
+void tb_flush_unlend(struct tb_queue *q);
+/** It came back; its request is one for data again. */
+void tb_flush_back(struct tb_queue *q);
+/** A write came back without error: it is stable when the next flush is done. */
+void tb_flush_wrote(struct tb_queue *q, uint64_t unit, uint32_t gen);
+
 /* verify_queue.c: of queues with .looks */
+#define TB_GEN_BUSY (1u << 31)    /**< of tb_queue.gen: in flight: nothing else may go there */
+#define TB_GEN_UNKNOWN (1u << 30) /**< an earlier generation may be there instead */
+#define TB_GEN_MASK (TB_GEN_UNKNOWN - 1)
 /** @return whether nothing in flight touches the unit */
 bool tb_data_idle(const struct tb_queue *q, uint64_t unit);
 /** The next unit to read back, of a queue with .gen. @return false: there are no more */
@@ -290,6 +339,8 @@ bool tb_data_readback(struct tb_queue *q, uint64_t *unit);
 /** Fill an I/O's buffers, before it is submitted; or take that back: it will not be. */
 void tb_data_lend(struct tb_queue *q, struct plx_blk_req *req);
 void tb_data_unlend(struct tb_queue *q, const struct plx_blk_req *req);
+/** Before what was lent is submitted. */
+void tb_data_commit(const struct tb_queue *q);
 /** What a finished I/O means for the data that is known to be on the device. */
 void tb_data_back(struct tb_queue *q, const struct plx_blk_req *req, uint64_t now);
 

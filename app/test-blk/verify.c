@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ fill_block(const struct tb_verify *v, void *buf, uint64_t lba, uint32_t gen)
 		.seed = rte_cpu_to_le_64(v->seed),
 		.gen = rte_cpu_to_le_32(gen),
 		.dev = rte_cpu_to_le_32(v->dev),
+		.len = rte_cpu_to_le_32(v->block_size),
 	};
 	uint64_t word = (v->seed ^ lba * 0x9e3779b97f4a7c15u) + gen * 0xd6e8feb86659fd93u;
 	uint64_t *w = buf;
@@ -61,41 +63,59 @@ tb_verify_tag(const void *block, struct tb_tag *tag)
 	tag->seed = rte_le_to_cpu_64(tag->seed);
 	tag->gen = rte_le_to_cpu_32(tag->gen);
 	tag->dev = rte_le_to_cpu_32(tag->dev);
+	tag->len = rte_le_to_cpu_32(tag->len);
+}
+
+static enum tb_verdict
+check_gen(uint32_t gen, struct tb_gens want)
+{
+	if (want.low <= want.high && gen > want.high)
+		return TB_UNEXPECTED;
+	if (gen < want.low && (want.low <= want.high || gen > want.high))
+		return TB_STALE;
+	return TB_GOOD;
 }
 
 enum tb_verdict
-tb_verify_block(
-	const struct tb_verify *v, const void *buf, uint64_t lba, uint32_t gen, uint32_t *crc)
+tb_verify_block(const struct tb_verify *v, const void *buf, uint64_t lba, struct tb_gens want,
+	uint32_t *crc)
 {
+	bool any = want.low == 0;
 	struct tb_tag tag;
 
 	tb_verify_tag(buf, &tag);
 	*crc = block_crc(buf, v->block_size);
 	if (tag.magic != TB_TAG_MAGIC)
-		return TB_NO_TAG;
+		return any ? TB_GOOD : TB_NO_TAG;
+	if (tag.len != v->block_size)
+		return TB_BAD_LEN;
 	if (tag.crc != *crc)
 		return TB_BAD_CRC;
+	if (any && tag.seed != v->seed)
+		return TB_GOOD;
 	if (tag.lba != lba)
 		return TB_BAD_LBA;
 	if (tag.dev != v->dev)
 		return TB_BAD_DEV;
 	if (tag.seed != v->seed)
 		return TB_BAD_SEED;
-	if (gen != 0 && tag.gen != gen)
-		return tag.gen < gen ? TB_STALE : TB_UNEXPECTED;
-	return TB_GOOD;
+	return check_gen(tag.gen, want);
 }
 
 /* What the block should have been; its checksum needs the whole block made anew. */
 static struct tb_tag
-wanted(const struct tb_verify *v, uint64_t lba, uint32_t gen)
+wanted(const struct tb_verify *v, uint64_t lba, struct tb_gens want)
 {
-	struct tb_tag tag = {
-		.magic = TB_TAG_MAGIC, .lba = lba, .seed = v->seed, .gen = gen, .dev = v->dev};
-	void *block = gen == 0 ? NULL : malloc(v->block_size);
+	struct tb_tag tag = {.magic = TB_TAG_MAGIC,
+		.lba = lba,
+		.seed = v->seed,
+		.gen = want.high == UINT32_MAX ? 0 : want.low,
+		.dev = v->dev,
+		.len = v->block_size};
+	void *block = want.low != want.high ? NULL : malloc(v->block_size);
 
 	if (block != NULL) {
-		fill_block(v, block, lba, gen);
+		fill_block(v, block, lba, want.low);
 		tb_verify_tag(block, &tag);
 		free(block);
 	}
@@ -104,13 +124,13 @@ wanted(const struct tb_verify *v, uint64_t lba, uint32_t gen)
 
 uint32_t
 tb_verify_check(const struct tb_verify *v, const void *buf, uint64_t lba, uint32_t nblk,
-	uint32_t gen, struct tb_mismatch *m)
+	struct tb_gens want, struct tb_mismatch *m)
 {
 	uint32_t bad = 0, crc;
 
 	for (uint32_t i = 0; i < nblk; i++, lba++) {
 		const uint8_t *block = (const uint8_t *)buf + (size_t)i * v->block_size;
-		enum tb_verdict verdict = tb_verify_block(v, block, lba, gen, &crc);
+		enum tb_verdict verdict = tb_verify_block(v, block, lba, want, &crc);
 
 		if (verdict == TB_GOOD)
 			continue;
@@ -119,7 +139,8 @@ tb_verify_check(const struct tb_verify *v, const void *buf, uint64_t lba, uint32
 			continue;
 		m->verdict = verdict;
 		m->crc = crc;
-		m->want = wanted(v, lba, gen);
+		m->gens = want;
+		m->want = wanted(v, lba, want);
 		tb_verify_tag(block, &m->got);
 	}
 	m->checked += nblk;
@@ -145,6 +166,8 @@ tb_verdict_text(enum tb_verdict v)
 		return "good";
 	case TB_NO_TAG:
 		return "no tag: never written, zeroed or overwritten";
+	case TB_BAD_LEN:
+		return "foreign: a tag of blocks of another size";
 	case TB_BAD_CRC:
 		return "damaged: the checksum does not match";
 	case TB_BAD_LBA:

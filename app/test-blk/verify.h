@@ -20,13 +20,23 @@ struct tb_tag {
 	uint64_t seed; /**< of the run that wrote it */
 	uint32_t gen;  /**< how often the block was written, from 1 */
 	uint32_t dev;  /**< index of the device on the command line */
+	uint32_t len;  /**< bytes of the block */
+	uint32_t rsvd; /**< 0 */
 };
-static_assert(sizeof(struct tb_tag) == 32, "on media");
+static_assert(sizeof(struct tb_tag) == 40, "on media");
+
+/** Generations that may be there: from low on upwards to high. low 0: also what is none of ours, or
+ * of another seed; else a low above high means that they began again with 1 on the way. */
+struct tb_gens {
+	uint32_t low, high;
+};
+#define TB_ANY_GEN ((struct tb_gens){1, UINT32_MAX})
 
 /** What was found in a block; in the order of looking. */
 enum tb_verdict {
 	TB_GOOD = 0,
 	TB_NO_TAG,     /**< not a block of ours */
+	TB_BAD_LEN,    /**< a tag of blocks of another size */
 	TB_BAD_CRC,    /**< a tag, but the block was damaged */
 	TB_BAD_LBA,    /**< intact, but belongs elsewhere */
 	TB_BAD_DEV,    /**< intact, but belongs to another device */
@@ -54,7 +64,8 @@ struct tb_mismatch {
 	uint64_t tsc;     /**< when the first was found; the caller's */
 	enum tb_verdict verdict;
 	uint32_t crc;                 /**< computed over what was read */
-	struct tb_tag want;           /**< host order; gen 0: any, then crc is 0 */
+	struct tb_tag want;           /**< host order; gen 0: any; crc 0 unless just one will do */
+	struct tb_gens gens;          /**< that will do */
 	struct tb_tag got;            /**< host order; of bad metadata, nothing */
 	uint64_t meta_want, meta_got; /**< of bad protection information, the field */
 };
@@ -69,13 +80,13 @@ void tb_verify_tag(const void *block, struct tb_tag *tag);
 /** Make sure that none of the nblk blocks at buf passes for a block that was read. */
 void tb_verify_spoil(const struct tb_verify *v, void *buf, uint32_t nblk);
 
-/** Look at one block. gen 0: any. *crc is what was computed. */
-enum tb_verdict tb_verify_block(
-	const struct tb_verify *v, const void *buf, uint64_t lba, uint32_t gen, uint32_t *crc);
+/** Look at one block. *crc is what was computed. */
+enum tb_verdict tb_verify_block(const struct tb_verify *v, const void *buf, uint64_t lba,
+	struct tb_gens want, uint32_t *crc);
 
 /** Check nblk blocks, and account in m. @return how many were wrong */
 uint32_t tb_verify_check(const struct tb_verify *v, const void *buf, uint64_t lba, uint32_t nblk,
-	uint32_t gen, struct tb_mismatch *m);
+	struct tb_gens want, struct tb_mismatch *m);
 
 /** Add src to dst, keeping the earlier first mismatch. */
 void tb_mismatch_merge(struct tb_mismatch *dst, const struct tb_mismatch *src);

@@ -240,6 +240,11 @@ prepare(struct tb_queue *q, struct plx_blk_req *req)
 			return false;
 		}
 		req->op = PLX_OP_READ;
+	} else if (tb_flush_due(q)) {
+		tb_flush_lend(q, req);
+		return true;
+	} else if (tb_flush_holds(q)) {
+		return false;
 	} else if (q->load != NULL) {
 		if (!q->load->next(q, req))
 			return false;
@@ -252,6 +257,7 @@ prepare(struct tb_queue *q, struct plx_blk_req *req)
 	}
 	if (q->load == NULL || q->phase == TB_READBACK)
 		req->lba = q->base + unit * q->nblk;
+	req->flags = q->fua && req->op == PLX_OP_WRITE ? PLX_IO_FUA : 0;
 	if (q->looks)
 		tb_data_lend(q, req);
 	return true;
@@ -264,7 +270,9 @@ unprepare(struct tb_queue *q)
 	while (q->npend > 0) {
 		struct plx_blk_req *req = q->pend[--q->npend];
 
-		if (q->looks)
+		if (req == q->flush.lent)
+			tb_flush_unlend(q);
+		else if (q->looks)
 			tb_data_unlend(q, req);
 		q->idle[q->nidle++] = req;
 	}
@@ -292,7 +300,10 @@ account(struct tb_queue *q, struct plx_blk_req *req, uint64_t now)
 
 	if (q->load != NULL && q->load->zones != NULL && tb_append_misplaced(q, req))
 		req->status = -EBADMSG;
-	if (q->looks)
+	q->flush.since += req->op == PLX_OP_WRITE && req->status == 0;
+	if (req == q->flush.lent)
+		tb_flush_back(q);
+	else if (q->looks)
 		tb_data_back(q, req, now);
 	if (q->pace != NULL)
 		tb_pace_back(q, stamp_of(req), now);
@@ -357,6 +368,7 @@ refill(struct tb_queue *q)
 	n = n < q->batch ? n : q->batch;
 	if (n == 0)
 		return 0;
+	tb_data_commit(q);
 	taken = lend(q, q->bq, q->pend, n, &end);
 	q->sum->c.t_work += end - start;
 	if (q->pace != NULL)
@@ -407,6 +419,8 @@ static void
 begin(struct tb_queue *q, uint64_t now)
 {
 	q->sum->c.begin = q->sum->c.end = now;
+	if (q->phase == TB_READBACK)
+		q->sum->c.back_begin = q->sum->c.back_end = now;
 	if (q->deadline != UINT64_MAX)
 		q->deadline += now;
 	if (q->pace != NULL)
@@ -424,10 +438,31 @@ finish(struct tb_queue *q)
 		plx_reactor_stop(q->worker->reactor);
 }
 
+/* What was written last. @return whether it is under way, or will be */
+static bool
+last_flush(struct tb_queue *q)
+{
+	struct plx_blk_req *req;
+	uint64_t end;
+
+	if (q->phase != TB_RUN || q->flush.every == 0 || q->flush.since == 0 || q->halt ||
+		tb_stop || q->nidle == 0)
+		return false;
+	req = q->idle[q->nidle - 1];
+	tb_flush_lend(q, req);
+	if (lend(q, q->bq, &req, 1, &end) == 0)
+		tb_flush_unlend(q); /* no room: the device recovers */
+	else
+		q->nidle--;
+	return true;
+}
+
 /* Nothing is in flight any more. */
 static void
 next_phase(struct tb_queue *q, uint64_t now)
 {
+	if (last_flush(q))
+		return;
 	if (q->phase == TB_RUN && q->gen != NULL && !q->halt && !tb_stop) {
 		q->phase = TB_READBACK;
 		q->deadline = UINT64_MAX;
@@ -491,10 +526,14 @@ tb_queue_init(struct tb_queue *q)
 		q->idle[q->nidle++] = &q->reqs[q->qd - 1 - i];
 	}
 	q->phase = TB_RUN;
+	if (q->only_reads_back) {
+		q->phase = TB_READBACK;
+		q->left = q->deadline = UINT64_MAX;
+	}
 	q->looks = q->verify || q->meta.ext != NULL;
 	if (q->null)
 		q->turn = turn_null;
-	else if (q->looks || q->load != NULL || q->pace != NULL)
+	else if (q->looks || q->fua || q->flush.every != 0 || q->load != NULL || q->pace != NULL)
 		q->turn = slow_turn;
 	else
 		q->turn = turns[q->walk.kind][q->mixed ? 2 : q->op];

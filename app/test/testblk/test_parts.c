@@ -185,11 +185,17 @@ slow_crc32c(const uint8_t *p, size_t n)
 static const struct tb_verify spec = {.seed = 99, .dev = 2, .block_size = 512};
 
 static enum tb_verdict
-look(const void *buf, uint64_t lba, uint32_t gen)
+look_for(const void *buf, uint64_t lba, uint32_t low, uint32_t high)
 {
 	uint32_t crc;
 
-	return tb_verify_block(&spec, buf, lba, gen, &crc);
+	return tb_verify_block(&spec, buf, lba, (struct tb_gens){low, high}, &crc);
+}
+
+static enum tb_verdict
+look(const void *buf, uint64_t lba, uint32_t gen)
+{
+	return look_for(buf, lba, gen, gen);
 }
 
 static void
@@ -204,10 +210,10 @@ verify_good(void)
 		memcpy(&tag, buf[i], sizeof(tag));
 		CHECK_EQ(tag.crc, slow_crc32c(buf[i] + 8, 512 - 8));
 		CHECK_EQ(look(buf[i], 1000 + i, 7), TB_GOOD);
-		CHECK_EQ(look(buf[i], 1000 + i, 0), TB_GOOD);
+		CHECK_EQ(look_for(buf[i], 1000 + i, 1, UINT32_MAX), TB_GOOD);
 	}
-	CHECK(memcmp(buf[0] + 32, buf[1] + 32, 480) != 0);
-	CHECK_EQ(tb_verify_check(&spec, buf, 1000, 4, 7, &m), 0);
+	CHECK(memcmp(buf[0] + 40, buf[1] + 40, 472) != 0);
+	CHECK_EQ(tb_verify_check(&spec, buf, 1000, 4, (struct tb_gens){7, 7}, &m), 0);
 	CHECK_EQ(m.checked, 4);
 	CHECK_EQ(m.blocks, 0);
 }
@@ -220,8 +226,11 @@ verify_bits(void)
 
 	tb_verify_fill(&spec, buf, 5, 1, 1);
 	for (unsigned int bit = 0; bit < 512 * 8; bit++) {
+		bool len = bit / 8 >= offsetof(struct tb_tag, len) &&
+			   bit / 8 < offsetof(struct tb_tag, rsvd);
+
 		buf[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		CHECK_EQ(look(buf, 5, 1), bit < 32 ? TB_NO_TAG : TB_BAD_CRC);
+		CHECK_EQ(look(buf, 5, 1), bit < 32 ? TB_NO_TAG : len ? TB_BAD_LEN : TB_BAD_CRC);
 		buf[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 }
@@ -247,6 +256,37 @@ verify_wrong(void)
 	CHECK_EQ(look(buf, 5, 3), TB_NO_TAG);
 }
 
+/* After a power cut: from what was flushed to what was submitted. */
+static void
+verify_range(void)
+{
+	struct tb_verify other = spec;
+	_Alignas(8) uint8_t buf[512];
+
+	tb_verify_fill(&spec, buf, 5, 1, 7);
+	CHECK_EQ(look_for(buf, 5, 7, 9), TB_GOOD);
+	CHECK_EQ(look_for(buf, 5, 5, 7), TB_GOOD);
+	CHECK_EQ(look_for(buf, 5, 0, 7), TB_GOOD);
+	CHECK_EQ(look_for(buf, 5, 8, 9), TB_STALE);
+	CHECK_EQ(look_for(buf, 5, 5, 6), TB_UNEXPECTED);
+	CHECK_EQ(look_for(buf, 5, 0, 6), TB_UNEXPECTED);
+	/* generations that began again */
+	CHECK_EQ(look_for(buf, 5, 1000, 8), TB_GOOD);
+	CHECK_EQ(look_for(buf, 5, 6, 2), TB_GOOD);
+	CHECK_EQ(look_for(buf, 5, 1000, 6), TB_STALE);
+	/* where nothing was flushed yet: what was there before, but nothing damaged or misplaced */
+	CHECK_EQ(look_for(buf, 6, 0, 9), TB_BAD_LBA);
+	buf[500] ^= 1;
+	CHECK_EQ(look_for(buf, 5, 0, 9), TB_BAD_CRC);
+	other.seed = 98;
+	tb_verify_fill(&other, buf, 5, 1, 30);
+	CHECK_EQ(look_for(buf, 5, 0, 9), TB_GOOD);
+	CHECK_EQ(look_for(buf, 5, 1, 9), TB_BAD_SEED);
+	memset(buf, 0, sizeof(buf));
+	CHECK_EQ(look_for(buf, 5, 0, 9), TB_GOOD);
+	CHECK_EQ(look_for(buf, 5, 1, 9), TB_NO_TAG);
+}
+
 /* The first mismatch is kept with what was wanted, the others are counted; merging keeps the
  * earlier one. */
 static void
@@ -260,7 +300,7 @@ verify_account(void)
 	memcpy(&tag, buf[1], sizeof(tag));
 	tb_verify_fill(&spec, buf[1], 1, 1, 1);
 	memset(buf[3], 0, 512);
-	CHECK_EQ(tb_verify_check(&spec, buf, 0, 4, 2, &m), 2);
+	CHECK_EQ(tb_verify_check(&spec, buf, 0, 4, (struct tb_gens){2, 2}, &m), 2);
 	CHECK_EQ(m.blocks, 2);
 	CHECK_EQ(m.verdict, TB_STALE);
 	CHECK_EQ(m.want.lba, 1);
@@ -323,6 +363,7 @@ main(void)
 	RUN(verify_good);
 	RUN(verify_bits);
 	RUN(verify_wrong);
+	RUN(verify_range);
 	RUN(verify_account);
 	RUN(options);
 	return TEST_RESULT();

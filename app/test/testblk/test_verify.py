@@ -40,14 +40,17 @@ FORMATS = ['meta=8', 'pi=1', 'meta=64,pi=2', 'meta=32,pi=3,guard=64,pi_first=1',
            'block=4096,meta=64,pi=1,guard=64']
 
 
+def devices(pi):
+    """All formats with protection information, or without, by all drivers."""
+    return [a for f in FORMATS if ('pi=' in f) == pi for d in ('ram', 'soft-nvme')[:1 + NVME]
+            for a in ('--dev', f'{d}:size=4M,{f}')]
+
+
 def test_meta():
-    for fmt in FORMATS:
-        for pi in (['--pi', 'act'], ['--pi', 'host']) if 'pi=' in fmt else (['--meta'],):
-            for drv in ('ram', 'soft-nvme') if NVME else ('ram',):
-                dev = ['--dev', f'{drv}:size=4M,{fmt}', *pi]
-                verified(*dev, '--rw', 'randwrite', '--size', '2M', '--verify', 'crc32c')
-                verified(*dev, '--rw', 'randrw', '--time', '0.1', '--verify', 'crc32c',
-                         '--bs', '16k', '--queues', '2')
+    for pi, how in ((False, ['--meta']), (True, ['--pi', 'act']), (True, ['--pi', 'host'])):
+        args = [*devices(pi), *how, '--verify', 'crc32c', '--qd', '8']
+        verified(*args, '--rw', 'randwrite', '--size', '2M')
+        verified(*args, '--rw', 'randrw', '--time', '0.1', '--bs', '16k', '--queues', '2')
 
 
 def test_pi_alone():

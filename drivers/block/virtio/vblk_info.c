@@ -80,12 +80,12 @@ vblk_check(struct vblk *v)
 	return -EPROTO;
 }
 
-/* Flush means something where there is a cache: with CONFIG_WCE the device says whether it is on
- * (5.2.5.2), else FLUSH stands for one. */
+/* Flush means something where there may be a cache, unless it was told to be off (5.2.5.2). That
+ * the device says it is off by itself is not enough: qemu-storage-daemon says so, and has one. */
 static bool
 cached(const struct vblk *v)
 {
-	if (vblk_has(v, VIRTIO_BLK_F_CONFIG_WCE))
+	if (vblk_has(v, VIRTIO_BLK_F_CONFIG_WCE) && v->want_cache != 0)
 		return v->cfg.writeback != 0;
 	return vblk_has(v, VIRTIO_BLK_F_FLUSH);
 }

@@ -5,6 +5,7 @@
  * poll of the device's queue, the reserved field of a request tells whose it is.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,12 +18,21 @@
 
 #define BURST 64
 #define MAX_DEPTH 32768
+#define TURN 256 /* requests that the owner moves before others on its CPU have it */
+#define CPUS 256
+
+/* Of an owner or user, for take_turns(). */
+struct turns {
+	bool shared;    /* its CPU, with another thread of the share */
+	uint32_t since; /* requests since it gave it away */
+};
 
 struct user {
 	struct plx_drvq dq; /* first: the user's queue; the class asks it for its interrupt: none */
 	struct plx_blkr_share *s;
 	struct plx_reactor *reactor; /* of the user; NULL: nobody to wake */
 	struct rte_ring *there, *back;
+	struct turns turns;
 	bool closed; /* by the user; the owner frees it */
 };
 
@@ -39,7 +49,32 @@ struct plx_blkr_share {
 	uint32_t next; /* whose turn it is */
 	uint32_t nb_held, held_at;
 	struct plx_blk_req *held[BURST]; /* taken from users, not yet from us by the device */
+	struct turns turns;
+
+	pthread_t last[CPUS]; /* who polled last on each CPU; anybody's */
 };
+
+/*
+ * Threads that poll on one CPU each spin away time that another would need to bring or fetch
+ * requests, and while the owner runs it would serve nobody but itself. So each gives the CPU away
+ * when it got nothing, or enough for a turn. That another of them runs on this CPU shows in who
+ * polled here last; on a CPU of one's own that is never another, and all this costs is a look.
+ */
+static void
+take_turns(struct plx_blkr_share *s, struct turns *t, uint32_t n, uint32_t turn)
+{
+	pthread_t *last = &s->last[(unsigned int)sched_getcpu() % CPUS], self = pthread_self();
+
+	if (__atomic_load_n(last, __ATOMIC_RELAXED) != self) {
+		__atomic_store_n(last, self, __ATOMIC_RELAXED);
+		t->shared = true;
+	}
+	t->since += n;
+	if (likely(!t->shared) || (n != 0 && t->since < turn))
+		return;
+	*t = (struct turns){0};
+	sched_yield();
+}
 
 /* ---- a user's queue ---- */
 
@@ -62,8 +97,11 @@ user_poll(struct plx_blkq *q, struct plx_blk_req **reqs, uint16_t n)
 {
 	struct user *u = (struct user *)q;
 
+	if (q->inflight == 0)
+		return 0;
 	n = (uint16_t)rte_ring_sc_dequeue_burst(u->back, (void **)reqs, n, NULL);
 	q->inflight -= n;
+	take_turns(u->s, &u->turns, n, q->depth);
 	return n;
 }
 
@@ -186,7 +224,9 @@ poll_share(void *arg)
 	struct plx_blkr_share *s = arg;
 	uint32_t n = give_back(s);
 
-	return (int)(n + hand_on(s));
+	n += hand_on(s);
+	take_turns(s, &s->turns, n, TURN);
+	return (int)n;
 }
 
 static int

@@ -88,6 +88,9 @@ uint32_t plx_blkr_inflight(const struct plx_blkr *b);
  * Requests and completions travel over rings, in bursts; users are served in turns, a request
  * each while the device is short of room, and one that has no room left sees a short count.
  *
+ * Where threads of a share have to do with one CPU for several, each gives it to the others
+ * (sched_yield(2)) in poll when nothing came, or after a queue's depth of requests.
+ *
  * Stop, reset and removal of the device are seen by users as by any owner: requests come back with
  * -ECANCELED, -ESHUTDOWN or -ENODEV, or wait while it is parked. All of it takes the owner's
  * reactor to run: while it doesn't, requests wait.

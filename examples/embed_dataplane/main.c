@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,6 +37,7 @@ struct disk {
 	struct plx_blk *blk;
 	struct plx_blkq *q;
 	struct plx_blk_info info;
+	struct rte_mbuf *held; /* packets that a lost device may still write to */
 	uint64_t reads, writes, errors, dropped, copied;
 };
 
@@ -56,6 +58,34 @@ transmit(struct disk *d, uint16_t port, struct rte_mbuf **pkts, uint16_t n)
 	/* who asked asks again (AoE 2.5) */
 	d->dropped += (uint64_t)n - sent;
 	rte_pktmbuf_free_bulk(pkts + sent, (unsigned int)n - sent);
+}
+
+/*
+ * Is the packet of a finished request ours again? Not where a peer died or hangs: it is kept until
+ * the device is detached. Kept packets are linked by the requests in them.
+ */
+static bool
+is_ours(struct disk *d, struct plx_blk_req *req)
+{
+	struct rte_mbuf *m = req->user;
+
+	if ((req->flags & PLX_IO_MAYBE_DMA) == 0)
+		return true;
+	req->user = d->held;
+	d->held = m;
+	return false;
+}
+
+static void
+free_held(struct disk *d)
+{
+	while (d->held != NULL) {
+		struct rte_mbuf *m = d->held;
+		struct plx_blk_req *req = rte_mbuf_to_priv(m);
+
+		d->held = req->user;
+		rte_pktmbuf_free(m);
+	}
 }
 
 /* ---- joining and leaving Pollux: EAL and the port go on ---- */
@@ -105,13 +135,16 @@ leave(struct disk *d)
 		plx_blk_stop(d->blk);
 		while (d->q->inflight != 0)
 			for (uint16_t n = plx_blkq_poll(d->q, back, BURST); n > 0; n--)
-				rte_pktmbuf_free(back[n - 1]->user);
+				if (is_ours(d, back[n - 1]))
+					rte_pktmbuf_free(back[n - 1]->user);
 		plx_blk_stats_get(d->blk, UINT16_MAX, &st);
 		d->copied += st.bounced;
 	}
 	if (d->dev != NULL)
-		rc = plx_detach(d->dev);
+		rc = plx_detach(d->dev); /* ours only: others may use Pollux as well */
+	free_held(d);
 	d->dev = NULL;
+	d->blk = NULL;
 	d->q = NULL;
 	plx_eal_cleanup();
 	return rc;
@@ -119,11 +152,12 @@ leave(struct disk *d)
 
 /* ---- packets to requests and back ---- */
 
-/* @return how many of the packets were turned into requests; the others are answered or freed */
-static uint16_t
-receive(struct disk *d, uint16_t port, struct plx_blk_req **reqs)
+/* Packets that come in become requests, are answered, or freed. */
+static void
+receive(struct disk *d, uint16_t port)
 {
 	struct rte_mbuf *pkts[BURST], *out[BURST];
+	struct plx_blk_req *reqs[BURST];
 	uint16_t n = rte_eth_rx_burst(port, 0, pkts, BURST), nreq = 0, nout = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -143,11 +177,10 @@ receive(struct disk *d, uint16_t port, struct plx_blk_req **reqs)
 		}
 	}
 	transmit(d, port, out, nout);
-	n = d->q == NULL ? 0 : plx_blkq_submit(d->q, reqs, nreq);
+	n = plx_blkq_submit(d->q, reqs, nreq);
 	for (uint16_t i = n; i < nreq; i++) /* the queue is full: who asked asks again */
 		rte_pktmbuf_free(reqs[i]->user);
 	d->dropped += (uint64_t)nreq - n;
-	return n;
 }
 
 static void
@@ -155,34 +188,50 @@ reply(struct disk *d, uint16_t port)
 {
 	struct plx_blk_req *back[BURST];
 	struct rte_mbuf *out[BURST];
-	uint16_t n = d->q == NULL ? 0 : plx_blkq_poll(d->q, back, BURST);
+	uint16_t n = plx_blkq_poll(d->q, back, BURST), nout = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		out[i] = back[i]->user;
 		d->errors += back[i]->status != 0;
 		*(back[i]->op == PLX_OP_READ ? &d->reads : &d->writes) += 1;
-		aoe_reply(out[i], back[i]);
+		if (!is_ours(d, back[i]))
+			continue; /* who asked asks again */
+		out[nout] = back[i]->user;
+		aoe_reply(out[nout++], back[i]);
 	}
-	transmit(d, port, out, n);
+	transmit(d, port, out, nout);
+}
+
+/* What the control plane has to tell. */
+static void
+show_events(struct disk *d)
+{
+	struct plx_blk_event ev;
+
+	while (plx_blk_event_get(d->blk, &ev) == 1) {
+		plx_blk_info_get(d->blk, &d->info); /* it may have another size */
+		printf("%s is %s\n", d->info.name, plx_blk_state_name(d->info.state));
+		fflush(stdout);
+	}
 }
 
 static int
 loop(struct disk *d, uint16_t port, const char *str)
 {
-	struct plx_blk_req *reqs[BURST];
 	int rc = join(d, str);
 
-	printf(rc == 0 ? "serving %s\n" : "", d->info.name);
+	if (rc == 0)
+		printf("serving %s\n", d->info.name);
 	fflush(stdout);
 	while (rc == 0 && !quit) {
-		receive(d, port, reqs);
+		receive(d, port);
 		reply(d, port);
-		plx_ctrl_poll();
+		if (plx_ctrl_poll() != 0)
+			show_events(d);
 		if (rejoin) {
 			rejoin = 0;
 			leave(d);
 			rc = join(d, str);
-			printf("joined again\n");
+			printf("%s\n", rc == 0 ? "joined again" : "could not join again");
 			fflush(stdout);
 		}
 	}
@@ -197,7 +246,9 @@ main(int argc, char **argv)
 	struct sigaction act = {.sa_handler = on_signal};
 	int n = rte_eal_init(argc, argv), rc;
 
-	if (n < 0 || n + 1 >= argc || rte_eth_dev_count_avail() == 0) {
+	if (n < 0) /* EAL said why */
+		return 1;
+	if (n + 1 >= argc || rte_eth_dev_count_avail() == 0) {
 		fprintf(stderr, "usage: %s EAL-options -- DEVICE, with one port among the former\n",
 			argv[0]);
 		return 2;

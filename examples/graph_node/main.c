@@ -8,10 +8,11 @@
  *	                |   '------> disk-drop                              |
  *	                '-----------------------------------> disk-tx <-----'
  *
- * rte_graph is experimental in DPDK 22.11. Build and run, in ../embed_dataplane's way:
- *	cc -DALLOW_EXPERIMENTAL_API -I../embed_dataplane -o graph_node main.c \
- *		../embed_dataplane/aoe.c ../embed_dataplane/port.c $(pkg-config --cflags --libs
- *pollux)
+ * It is kept to what the graph is about: for packets of a lost device, events and leaving Pollux
+ *see there. rte_graph is experimental in DPDK 22.11. Build, in the same way, and run:
+ *	e=../embed_dataplane
+ *	cc -DALLOW_EXPERIMENTAL_API -I$e -o graph_node main.c $e/aoe.c $e/port.c \
+ *		$(pkg-config --cflags --libs pollux)
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -38,6 +39,7 @@
 
 /* What the nodes of the one graph share. */
 static struct {
+	struct plx_dev *dev;
 	struct plx_blk *blk;
 	struct plx_blkq *q;
 	struct plx_blk_info info;
@@ -184,13 +186,12 @@ RTE_NODE_REGISTER(drop_node)
 static int
 disk_start(const char *str)
 {
-	struct plx_dev *dev;
 	int rc = plx_eal_init(0, NULL);
 
 	if (rc == 0)
-		rc = plx_attach(str, &dev);
+		rc = plx_attach(str, &disk.dev);
 	if (rc == 0)
-		rc = plx_blk_open(plx_dev_name(dev), PLX_BLK_O_WRITE, &disk.blk);
+		rc = plx_blk_open(plx_dev_name(disk.dev), PLX_BLK_O_WRITE, &disk.blk);
 	if (rc != 0)
 		return rc;
 	plx_blk_info_get(disk.blk, &disk.info);
@@ -203,6 +204,26 @@ disk_start(const char *str)
 		rc = plx_blk_start(disk.blk);
 	disk.q = plx_blk_queue_get(disk.blk, 0);
 	return rc;
+}
+
+/* @return payloads that were copied */
+static uint64_t
+disk_stop(void)
+{
+	struct plx_blk_stats st = {0};
+	struct plx_blk_req *back[BURST];
+
+	if (disk.q != NULL) {
+		plx_blk_stop(disk.blk);
+		while (disk.q->inflight != 0)
+			for (uint16_t n = plx_blkq_poll(disk.q, back, BURST); n > 0; n--)
+				rte_pktmbuf_free(back[n - 1]->user);
+		plx_blk_stats_get(disk.blk, UINT16_MAX, &st);
+	}
+	if (disk.dev != NULL)
+		plx_detach(disk.dev);
+	plx_eal_cleanup();
+	return st.bounced;
 }
 
 static int
@@ -230,10 +251,12 @@ main(int argc, char **argv)
 {
 	struct rte_mempool *pool = NULL;
 	struct sigaction act = {.sa_handler = on_signal};
-	struct plx_blk_stats st = {0};
 	int n = rte_eal_init(argc, argv), rc;
+	uint64_t copied;
 
-	if (n < 0 || n + 1 >= argc || rte_eth_dev_count_avail() == 0) {
+	if (n < 0) /* EAL said why */
+		return 1;
+	if (n + 1 >= argc || rte_eth_dev_count_avail() == 0) {
 		fprintf(stderr, "usage: %s EAL-options -- DEVICE, with one port among the former\n",
 			argv[0]);
 		return 2;
@@ -247,15 +270,12 @@ main(int argc, char **argv)
 		rc = walk();
 	if (rc != 0)
 		fprintf(stderr, "%s: %s\n", argv[n + 1], strerror(-rc));
-	if (disk.blk != NULL)
-		plx_blk_stats_get(disk.blk, UINT16_MAX, &st);
-	plx_detach_all();
-	plx_eal_cleanup();
+	copied = disk_stop();
 	printf("%" PRIu64 " reads, %" PRIu64 " writes, %" PRIu64 " errors, %" PRIu64
 	       " packets dropped, %" PRIu64 " payloads copied\n",
-		disk.reads, disk.writes, disk.errors, disk.dropped, st.bounced);
+		disk.reads, disk.writes, disk.errors, disk.dropped, copied);
 	rte_eth_dev_stop(PORT);
 	rte_eth_dev_close(PORT);
 	rte_eal_cleanup();
-	return rc != 0 || st.bounced != 0;
+	return rc != 0 || copied != 0;
 }

@@ -44,12 +44,12 @@ on_timer(void *arg)
 {
 	struct plx_reactor_stats st;
 
-	plx_reactor_stats_get(r, &st);
+	plx_reactor_stats_get(arg, &st);
 	printf("%" PRIu64 " turns, asleep %" PRIu64 " times, for %.0f %% of the time\n", st.turns,
 		st.sleeps,
 		100.0 * (double)st.sleep_cycles /
 			(double)(st.sleep_cycles + st.busy_cycles + st.idle_cycles));
-	plx_reactor_stop(r);
+	plx_reactor_stop(arg);
 }
 
 static int
@@ -64,6 +64,7 @@ run(struct plx_blk *blk, struct plx_blk_req *req)
 	if (plx_reactor_add_ctrl(r) == NULL ||
 		plx_blkr_create(r, plx_blk_queue_get(blk, 0), &b) != 0)
 		return 1;
+	timer.arg = r;
 	plx_timer_arm(r, &timer, 500000, 0);
 	plx_reactor_send(r, begin, req);
 	if (plx_reactor_launch(r, lcore) != 0) /* there is but one lcore */

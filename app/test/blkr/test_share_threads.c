@@ -15,7 +15,7 @@
 #define USERS 4
 #define DEPTH 256 /* enough to outlast a scheduler's time slice of the others */
 #define BLOCK 512
-#define WINDOWS 8
+#define WINDOWS 15
 
 struct io {
 	struct plx_blk_req req; /* first */
@@ -185,7 +185,7 @@ load(const char *what, const char *dev, enum plx_reactor_idle idle, double secon
 	plx_mem_free(mem);
 }
 
-static double seconds = 0.5;
+static double seconds = 0.3;
 
 /* The device is what all wait for. */
 static void

@@ -23,11 +23,12 @@ program()
 	LD_LIBRARY_PATH=$libdir timeout 60 "$exe" $args
 }
 
-# embeds LIBRARY...: programs with a port of their own build as well
+# embeds LIBRARY...: programs with lcores and ports of their own build as well
 embeds()
 {
 	local dir=$top/examples/embed_dataplane
 
+	program gcc $(pkg-config --cflags pollux) "$top/examples/reactor_hello/main.c" "$@"
 	embed "$dir"/*.c "$@"
 	embed -DALLOW_EXPERIMENTAL_API -I"$dir" "$top/examples/graph_node/main.c" \
 		"$dir"/{aoe,port}.c "$@"

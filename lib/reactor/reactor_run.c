@@ -18,6 +18,7 @@
 
 #define SERVICE_MS 1000
 #define RETRY_US 20 /* after something kept it from sleeping; arming costs system calls */
+#define REST_US 5   /* idle for so long, it need not look all the time */
 
 int
 plx_reactor_step(struct plx_reactor *r)
@@ -83,7 +84,8 @@ static void
 loop(struct plx_reactor *r)
 {
 	struct plx_reactor *outer = reactor_enter(r);
-	uint64_t now = rte_rdtsc(), sleep_at = now + r->spin, rest = reactor_cycles(1) / 4;
+	uint64_t now = rte_rdtsc(), sleep_at = now + r->spin, rest_at = now;
+	uint64_t rest = reactor_cycles(1) / 4, rest_after = reactor_cycles(REST_US);
 	bool rests = r->sleeps && can_rest();
 	int work;
 
@@ -94,10 +96,11 @@ loop(struct plx_reactor *r)
 			break;
 		if (work != 0 || !r->sleeps) {
 			sleep_at = now + r->spin;
+			rest_at = now + rest_after;
 		} else if ((int64_t)(now - sleep_at) >= 0) {
 			sleep_at = try_sleep(r);
 			now = rte_rdtsc();
-		} else if (rests) {
+		} else if (rests && (int64_t)(now - rest_at) >= 0) {
 			tpause(now + rest);
 		}
 	}

@@ -146,12 +146,14 @@ static void
 measure(struct plx_blkq *q, unsigned int set, int64_t ios, unsigned int rounds)
 {
 	static double got[RTE_DIM(modes)][MAX_ROUNDS];
-	unsigned int m, k;
+	unsigned int m, k, i;
 
 	for (k = 0; k < rounds; k++)
-		for (m = 0; m < RTE_DIM(modes); m++)
+		for (i = 0; i < RTE_DIM(modes); i++) {
+			m = (i + k) % RTE_DIM(modes);
 			if (set & 1u << m)
 				got[m][k] = run(m, q, ios);
+		}
 	for (m = 0; m < RTE_DIM(modes); m++) {
 		qsort(got[m], rounds, sizeof(got[m][0]), compare);
 		if (set & 1u << m)

@@ -36,6 +36,10 @@ static const struct tb_option options[] = {
 		DOC("Without it nothing is written to a device that is not a software device of "
 		    "this process or its peer.")},
 
+	{OPT("yes", NULL, NULL, "no", DEVICE), FLAG(yes),
+		HELP("overwrite file systems and partition tables without asking"),
+		DOC("See :ref:`testblk_safety`.")},
+
 	/* ---- what is done ---- */
 	{OPT("rw", "readwrite", "MODE", "randread", LOAD), FN(opt_rw),
 		HELP("read, write, randread (default), randwrite, rw or randrw; trim, zeroes, "

@@ -61,6 +61,7 @@ struct tb_opts {
 	bool lcores_given;
 	bool lcore[RTE_MAX_LCORE];
 	bool verify, allow_write;
+	bool yes;
 	bool verify_only;
 	const char *verify_state; /**< file, or NULL */
 	bool verify_state_sync;

@@ -15,6 +15,7 @@
 
 #include "plx_ctrl.h"
 #include "plx_mem.h"
+#include "safety.h"
 #include "testblk.h"
 
 #define WATCH_US 1000
@@ -207,6 +208,8 @@ tb_run_start(struct tb_session *s, const struct tb_opts *opts, uint32_t n)
 		rc = configure(run);
 	if (rc == TB_OK)
 		rc = start_devs(s);
+	if (rc == TB_OK)
+		rc = tb_safety_check(run);
 	getrusage(RUSAGE_SELF, &run->usage[0]);
 	run->begun = rte_rdtsc();
 	if (rc == TB_OK)

@@ -321,6 +321,7 @@ user_new(struct plx_blkr_share *s, struct plx_reactor *reactor, uint16_t depth)
 		.depth = depth,
 		.blk = s->q->blk,
 		.lib = &u->dq};
+	u->dq.submit = user_submit; /* for plx_blkq_cancel(): it is not stopped */
 	u->dq.intr_fd = -1;
 	u->s = s;
 	u->reactor = reactor;

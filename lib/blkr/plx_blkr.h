@@ -119,7 +119,7 @@ int plx_blkr_share_destroy(struct plx_blkr_share *s);
  *               one that never sleeps
  * @param depth  requests that may be out; 0: as the device's queue
  * @param q      out: for plx_blkq_submit() and plx_blkq_poll(), or plx_blkr_create(); it has no
- *               interrupt of its own
+ *               interrupt of its own, and nothing can be taken back (plx_blkq_cancel())
  * @return 0; -ENOSPC PLX_BLKR_USERS have it; -EINVAL depth over 32768; -ENOMEM
  */
 int plx_blkr_share_open(

@@ -72,6 +72,7 @@ test_bounds(void)
 	CHECK_EQ(plx_blkq_submit(u[0], p, 10), 10);
 	CHECK_EQ(plx_blkq_submit(u[0], p + 10, 10), 6);
 	CHECK_EQ(plx_blkq_submit(u[0], p + 16, 4), 0);
+	CHECK_EQ(plx_blkq_cancel(u[0], p[0]), -ENOTSUP);
 	CHECK_EQ(plx_blkr_share_close(u[0]), -EBUSY);
 	CHECK_EQ(plx_blkr_share_destroy(s), -EBUSY);
 	poll_some(u[0], 0, 16);

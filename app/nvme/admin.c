@@ -193,33 +193,39 @@ cmd_sanitize(struct cli *c)
 	return rc;
 }
 
-/* fw, offset */
-int
-cmd_fw_download(struct cli *c)
+/* Send the image in the file named by option i; option k: where it begins. */
+static int
+download(const struct cli *c, unsigned int i, uint64_t offset)
 {
 	void *image;
 	uint32_t len;
 	int rc;
 
-	if (!c->a.given[0]) {
-		cli_say("fw-download wants --fw FILE");
-		return CLI_USAGE;
-	}
 	image = malloc(FW_MAX);
-	rc = image == NULL ? cli_result(c, -ENOMEM) : read_file(c->a.text[0], image, FW_MAX, &len);
-	if (rc == CLI_OK && (len == 0 || len % 4 != 0 || c->a.num[1] % 4 != 0)) {
+	rc = image == NULL ? cli_result(c, -ENOMEM) : read_file(c->a.text[i], image, FW_MAX, &len);
+	if (rc == CLI_OK && (len == 0 || len % 4 != 0 || offset % 4 != 0 || offset > UINT32_MAX)) {
 		cli_say("an image has a multiple of 4 bytes, and so does its offset");
 		rc = CLI_USAGE;
 	}
 	if (rc == CLI_OK)
-		rc = cli_result(c, plx_nvme_fw_download(c->dev, image, len, (uint32_t)c->a.num[1]));
+		rc = cli_result(c, plx_nvme_fw_download(c->dev, image, len, (uint32_t)offset));
 	if (rc == CLI_OK)
 		printf("Firmware download success\n");
 	free(image);
 	return rc;
 }
 
-/* slot, action */
+/* fw, offset */
+int
+cmd_fw_download(struct cli *c)
+{
+	if (c->a.given[0])
+		return download(c, 0, c->a.num[1]);
+	cli_say("fw-download wants --fw FILE");
+	return CLI_USAGE;
+}
+
+/* slot, action, fw: a download in a run of its own would be lost with its reset */
 int
 cmd_fw_commit(struct cli *c)
 {
@@ -230,6 +236,9 @@ cmd_fw_commit(struct cli *c)
 		cli_say("--slot and --action are 0 to 7");
 		return CLI_USAGE;
 	}
+	rc = c->a.given[2] ? download(c, 2, 0) : CLI_OK;
+	if (rc != CLI_OK)
+		return rc;
 	rc = plx_nvme_fw_commit(c->dev, (uint8_t)c->a.num[0], (uint8_t)c->a.num[1], &result);
 	if (rc > 0 &&
 		((rc & 0x7ff) == (NVME_SCT_CMD_SPECIFIC << 8 | NVME_SC_FW_NEEDS_CONV_RESET) ||
@@ -246,23 +255,6 @@ cmd_fw_commit(struct cli *c)
 	if (rc == CLI_OK)
 		printf("Success committing firmware action:%u slot:%u\n", (unsigned int)c->a.num[1],
 			(unsigned int)c->a.num[0]);
-	return rc;
-}
-
-/* self-test-code */
-int
-cmd_self_test(struct cli *c)
-{
-	uint32_t nsid = c->a.nsid != 0 ? c->a.nsid : NVME_NSID_ALL;
-	int rc;
-
-	if (!c->a.given[0] || c->a.num[0] > 15) {
-		cli_say("device-self-test wants --self-test-code: 1 short, 2 extended, 0xf abort");
-		return CLI_USAGE;
-	}
-	rc = cli_result(c, plx_nvme_self_test(c->dev, nsid, (uint8_t)c->a.num[0]));
-	if (rc == CLI_OK)
-		printf("self-test: see self-test-log\n");
 	return rc;
 }
 

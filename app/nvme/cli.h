@@ -5,7 +5,7 @@
  * @file
  * plx-nvme inside: main.c starts, attaches and finds the command; args.c parses its options;
  * fields.c turns structures into text and JSON by tables; the commands are in id.c, log.c, admin.c,
- * ns.c and pass.c.
+ * ns.c, resv.c and pass.c.
  */
 #include <stdbool.h>
 #include <stddef.h>

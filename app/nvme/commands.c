@@ -38,14 +38,35 @@ static const struct cli_option sanitize_options[] = {
 static const struct cli_option download_options[] = {{"fw", 'f', CLI_STRING, "image file"},
 	{"offset", 'O', CLI_NUM, "where it begins, bytes (0)"}, {0}};
 static const struct cli_option commit_options[] = {{"slot", 's', CLI_NUM, "slot (0: any)"},
-	{"action", 'a', CLI_NUM, "0 replace, 1 and at reset, 2 at reset, 3 now"}, {0}};
+	{"action", 'a', CLI_NUM, "0 replace, 1 and at reset, 2 at reset, 3 now"},
+	{"fw", 'f', CLI_STRING, "download this image file first"}, {0}};
 static const struct cli_option self_test_options[] = {
-	{"self-test-code", 's', CLI_NUM, "1 short, 2 extended, 0xf abort"}, {0}};
+	{"self-test-code", 's', CLI_NUM, "0 how it gets on, 1 short, 2 extended, 0xf abort"},
+	{"wait", 'w', CLI_FLAG, "until it is over"}, {0}};
 static const struct cli_option create_options[] = {{"nsze", 's', CLI_NUM, "size in blocks"},
 	{"ncap", 'c', CLI_NUM, "capacity in blocks (nsze)"}, {"flbas", 'f', CLI_NUM, "format (0)"},
 	{"dps", 'd', CLI_NUM, "protection (0)"}, {"nmic", 'm', CLI_NUM, "sharing (0)"}, {0}};
 static const struct cli_option attach_options[] = {
 	{"controllers", 'c', CLI_STRING, "ids, as 1,2 (this one)"}, {0}};
+static const struct cli_option register_options[] = {
+	{"crkey", 'c', CLI_NUM, "the key registered so far (0)"},
+	{"nrkey", 'k', CLI_NUM, "the new one (0)"},
+	{"rrega", 'r', CLI_NUM, "0 register, 1 unregister, 2 replace (0)"},
+	{"cptpl", 'p', CLI_NUM, "through power loss: 0 as it is, 2 forget, 3 keep (0)"},
+	{"iekey", 'i', CLI_FLAG, "whatever the key is"}, {0}};
+static const struct cli_option acquire_options[] = {{"crkey", 'c', CLI_NUM, "this host's key (0)"},
+	{"prkey", 'p', CLI_NUM, "key of who is preempted (0)"},
+	{"rtype", 't', CLI_NUM,
+		"1 write exclusive, 2 exclusive access; 3, 4 the same for registrants; 5, 6 held "
+		"by "
+		"all of them"},
+	{"racqa", 'a', CLI_NUM, "0 acquire, 1 preempt, 2 preempt and abort (0)"},
+	{"iekey", 'i', CLI_FLAG, "whatever the key is"}, {0}};
+static const struct cli_option release_options[] = {{"crkey", 'c', CLI_NUM, "this host's key (0)"},
+	{"rtype", 't', CLI_NUM, "its type (0)"}, {"rrela", 'a', CLI_NUM, "0 release, 1 clear (0)"},
+	{"iekey", 'i', CLI_FLAG, "whatever the key is"}, {0}};
+static const struct cli_option report_options[] = {
+	{"eds", 'e', CLI_FLAG, "with host identifiers of 16 bytes, as hostid= sets them"}, {0}};
 static const struct cli_option zones_options[] = {{"start-lba", 's', CLI_NUM, "from here on (0)"},
 	{"descs", 'd', CLI_NUM, "zones at most (all)"}, {0}};
 
@@ -77,6 +98,12 @@ const struct cli_command cli_commands[] = {
 	{"delete-ns", cmd_delete_ns, "delete it", NULL, .destroys = true},
 	{"attach-ns", cmd_attach_ns, "attach it to controllers", attach_options},
 	{"detach-ns", cmd_detach_ns, "detach it", attach_options, .destroys = true},
+	{"resv-register", cmd_resv_register, "register a reservation key", register_options,
+		.destroys = true},
+	{"resv-acquire", cmd_resv_acquire, "reserve a namespace", acquire_options,
+		.destroys = true},
+	{"resv-release", cmd_resv_release, "let go of it", release_options, .destroys = true},
+	{"resv-report", cmd_resv_report, "who registered, who holds it", report_options},
 	{"report-zones", cmd_report_zones, "zones of a namespace", zones_options},
 	{"admin-passthru", cmd_admin_passthru, "an admin command of yours", pass_options},
 	{"io-passthru", cmd_io_passthru, "an I/O command of yours", pass_options},

@@ -15,9 +15,8 @@
 
 #define ERRORS_DEFAULT 64
 
-/* Read a whole log page. @return it for free(), or NULL after one line */
-static void *
-get(const struct cli *c, uint8_t lid, uint32_t nsid, uint32_t len)
+void *
+cli_get_log(const struct cli *c, uint8_t lid, uint32_t nsid, uint32_t len)
 {
 	struct plx_nvme_log log = {.lid = lid, .nsid = nsid};
 	void *buf = calloc(1, len);
@@ -77,7 +76,7 @@ without_sensors(const struct nvme_smart_log *log, struct cli_field *out)
 int
 cmd_smart_log(struct cli *c)
 {
-	struct nvme_smart_log *log = get(c, NVME_LOG_LID_SMART, c->a.nsid, sizeof(*log));
+	struct nvme_smart_log *log = cli_get_log(c, NVME_LOG_LID_SMART, c->a.nsid, sizeof(*log));
 	struct cli_field fields[RTE_DIM(smart_fields)];
 	json_object *o;
 	unsigned int n;
@@ -137,7 +136,7 @@ cmd_error_log(struct cli *c)
 	}
 	n = RTE_MAX(RTE_MIN(n, id->elpe + 1u), 1u);
 	free(id);
-	log = get(c, NVME_LOG_LID_ERROR, 0, n * (uint32_t)sizeof(*log));
+	log = cli_get_log(c, NVME_LOG_LID_ERROR, 0, n * (uint32_t)sizeof(*log));
 	if (log == NULL)
 		return CLI_FAIL;
 	if (c->a.format == CLI_BINARY) {
@@ -182,7 +181,7 @@ revision(const struct nvme_firmware_slot *log, unsigned int slot, char *text)
 int
 cmd_fw_log(struct cli *c)
 {
-	struct nvme_firmware_slot *log = get(c, NVME_LOG_LID_FW_SLOT, 0, sizeof(*log));
+	struct nvme_firmware_slot *log = cli_get_log(c, NVME_LOG_LID_FW_SLOT, 0, sizeof(*log));
 	json_object *o = json_object_new_object(), *root = json_object_new_object();
 	char name[32], text[48];
 	int rc = CLI_OK;
@@ -237,7 +236,7 @@ effects(const struct cli *c, json_object *o, const char *kind, const __le32 *lis
 int
 cmd_effects_log(struct cli *c)
 {
-	struct nvme_cmd_effects_log *log = get(c, NVME_LOG_LID_CMD_EFFECTS, 0, 4096);
+	struct nvme_cmd_effects_log *log = cli_get_log(c, NVME_LOG_LID_CMD_EFFECTS, 0, 4096);
 	json_object *o = json_object_new_object();
 	int rc = log == NULL ? CLI_FAIL : CLI_OK;
 
@@ -258,7 +257,7 @@ cmd_effects_log(struct cli *c)
 int
 cmd_changed_ns(struct cli *c)
 {
-	__le32 *log = get(c, NVME_LOG_LID_CHANGED_NS, 0, 4096);
+	__le32 *log = cli_get_log(c, NVME_LOG_LID_CHANGED_NS, 0, 4096);
 	json_object *o, *list;
 	int rc = CLI_OK;
 
@@ -285,92 +284,6 @@ cmd_changed_ns(struct cli *c)
 	o = json_object_new_object();
 	json_object_object_add(o, "changed_ns", list);
 	return cli_print_json(o);
-}
-
-/* A log that is a table of fields. */
-static int
-table(struct cli *c, uint8_t lid, uint32_t len, const struct cli_field *f, unsigned int n)
-{
-	uint8_t *log = get(c, lid, 0, len);
-	json_object *o;
-	int rc = CLI_OK;
-
-	if (log == NULL)
-		return CLI_FAIL;
-	if (c->a.format == CLI_BINARY) {
-		rc = cli_print_binary(log, len);
-	} else if (c->a.format == CLI_JSON) {
-		o = json_object_new_object();
-		cli_json_fields(o, f, n, log);
-		rc = cli_print_json(o);
-	} else {
-		cli_print_fields(f, n, log, 24);
-	}
-	free(log);
-	return rc;
-}
-
-#define SAN(member, how) FIELD(nvme_sanitize_log_page, member, #member, how)
-static const struct cli_field sanitize_fields[] = {SAN(sprog, F_DEC), SAN(sstat, F_HEX),
-	SAN(scdw10, F_HEX), SAN(eto, F_DEC), SAN(etbe, F_DEC), SAN(etce, F_DEC), SAN(etond, F_DEC),
-	SAN(etbend, F_DEC), SAN(etcend, F_DEC)};
-
-int
-cmd_sanitize_log(struct cli *c)
-{
-	return table(c, NVME_LOG_LID_SANITIZE, sizeof(struct nvme_sanitize_log_page),
-		sanitize_fields, RTE_DIM(sanitize_fields));
-}
-
-#define STF(member, name, how) FIELD(nvme_self_test_log, member, name, how)
-static const struct cli_field self_test_fields[] = {
-	STF(current_operation, "current_operation", F_DEC), STF(completion, "completion", F_DEC)};
-#define STR(member, name, how) FIELD(nvme_st_result, member, name, how)
-static const struct cli_field result_fields[] = {STR(dsts, "dsts", F_HEX),
-	STR(seg, "segment", F_DEC), STR(vdi, "vdi", F_HEX), STR(poh, "poh", F_DEC),
-	STR(nsid, "nsid", F_HEX), STR(flba, "flba", F_HEX), STR(sct, "sct", F_HEX),
-	STR(sc, "sc", F_HEX)};
-
-int
-cmd_self_test_log(struct cli *c)
-{
-	struct nvme_self_test_log *log = get(c, NVME_LOG_LID_DEVICE_SELF_TEST, 0, sizeof(*log));
-	json_object *o, *list;
-	int rc = CLI_OK;
-
-	if (log == NULL)
-		return CLI_FAIL;
-	if (c->a.format == CLI_BINARY) {
-		rc = cli_print_binary(log, sizeof(*log));
-		free(log);
-		return rc;
-	}
-	o = json_object_new_object();
-	list = json_object_new_array();
-	cli_json_fields(o, self_test_fields, RTE_DIM(self_test_fields), log);
-	if (c->a.format == CLI_TEXT)
-		cli_print_fields(self_test_fields, RTE_DIM(self_test_fields), log, 20);
-	for (unsigned int i = 0; i < RTE_DIM(log->result); i++) {
-		json_object *r;
-
-		if ((log->result[i].dsts & NVME_ST_RESULT_MASK) == NVME_ST_RESULT_NOT_USED)
-			continue;
-		r = json_object_new_object();
-		cli_json_fields(r, result_fields, RTE_DIM(result_fields), &log->result[i]);
-		json_object_array_add(list, r);
-		if (c->a.format == CLI_TEXT) {
-			printf("result[%u]\n", i);
-			cli_print_fields(
-				result_fields, RTE_DIM(result_fields), &log->result[i], 20);
-		}
-	}
-	json_object_object_add(o, "valid_reports", list);
-	if (c->a.format == CLI_JSON)
-		rc = cli_print_json(o);
-	else
-		json_object_put(o);
-	free(log);
-	return rc;
 }
 
 int

@@ -139,8 +139,8 @@ cmd_admin_passthru(struct cli *c)
 	return rc;
 }
 
-static int
-run(struct plx_blk *blk, struct plx_blk_req *req)
+int
+cli_io(struct plx_blk *blk, struct plx_blk_req *req)
 {
 	struct plx_blkq *q;
 	int rc = plx_blk_configure(blk, 1);
@@ -178,7 +178,7 @@ cmd_io_passthru(struct cli *c)
 	req.buf = plx_mem_alloc(cmd.data_len + 1u, 4096, -1);
 	rc = req.buf == NULL ? CLI_FAIL : load(c, req.buf, cmd.data_len);
 	if (rc == CLI_OK)
-		rc = cli_result(c, run(blk, &req));
+		rc = cli_result(c, cli_io(blk, &req));
 	if (rc == CLI_OK)
 		rc = show(c, &cmd, req.buf, req.result);
 	plx_blk_close(blk);

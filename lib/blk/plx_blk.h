@@ -31,8 +31,9 @@
  *    can't; -EROFS opened read-only; -EMSGSIZE a compare past what one command takes;
  *    -EILSEQ compare: different; -EBADMSG protection information is wrong;
  *    -ENODATA the medium can't give it back; -ENOSPC; -EIO other device errors; -ETIMEDOUT;
- *    -ECANCELED by stop or reset; -ESHUTDOWN submitted to a stopped queue; -ENODEV the device
- *    is gone. A request that took several commands has the error of its lowest failed block.
+ *    -EBUSY the device is being erased (NVMe format, sanitize); -EACCES another host has it
+ *    reserved; -ECANCELED by stop or reset; -ESHUTDOWN submitted to a stopped queue; -ENODEV the
+ * device is gone. A request that took several commands has the error of its lowest failed block.
  *  - Zones add: -ERANGE a write past the end of its zone's capacity; -ESPIPE a write elsewhere
  *    than at the write pointer; -ENOSPC the zone is full; -EROFS read-only; -ENXIO offline;
  *    -ETOOMANYREFS too many zones open, -EOVERFLOW active; -EBADFD not in this state of the zone.

@@ -103,6 +103,29 @@ int plx_nvme_ns_delete(struct plx_dev *dev, uint32_t nsid);
 /** Attach to or detach from controllers (5.22). */
 int plx_nvme_ns_attach(
 	struct plx_dev *dev, uint32_t nsid, const uint16_t *cntids, uint16_t n, bool attach);
+/** What a reservation command asks for. */
+struct plx_nvme_resv {
+	uint64_t crkey; /**< the key that this host registered */
+	uint64_t key;   /**< register: the new one; acquire: that of who is preempted */
+	uint8_t action; /**< RREGA, RACQA or RRELA */
+	uint8_t rtype;  /**< acquire, release: type of reservation, 1 to 6 */
+	uint8_t cptpl;  /**< register: 0, 2 or 3: change of persistence through power loss */
+	bool iekey;     /**< ignore the existing key */
+};
+/**
+ * Reservations (7.2 to 7.5) are I/O commands: these fill in cmd, for a PLX_OP_NVME request on a
+ * queue of the namespace with ext->nvme = cmd and buf = data, which devices must reach. Hosts are
+ * told apart by the device string's hostid=. They neither wait nor fail.
+ * @param cmd   out
+ * @param data  out: 16 bytes of keys
+ * @param resv  what for
+ */
+void plx_nvme_resv_register(struct plx_nvme_cmd *cmd, void *data, const struct plx_nvme_resv *resv);
+void plx_nvme_resv_acquire(struct plx_nvme_cmd *cmd, void *data, const struct plx_nvme_resv *resv);
+void plx_nvme_resv_release(struct plx_nvme_cmd *cmd, void *data, const struct plx_nvme_resv *resv);
+/** The same for a report. len: bytes of it, a multiple of 4; eds: of the extended structure, which
+ * goes with host identifiers of 16 bytes. */
+void plx_nvme_resv_report(struct plx_nvme_cmd *cmd, uint32_t len, bool eds);
 /** @} */
 
 #ifdef __cplusplus

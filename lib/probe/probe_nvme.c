@@ -315,3 +315,46 @@ plx_nvme_ns_attach(
 	cmd.to_device = true;
 	return plx_nvme_admin(dev, &cmd);
 }
+
+/* ---- reservations: I/O commands ---- */
+
+static void
+resv(struct plx_nvme_cmd *cmd, uint8_t opcode, void *data, const struct plx_nvme_resv *r,
+	uint32_t cdw10)
+{
+	uint64_t *keys = data;
+
+	*cmd = command(opcode, 0);
+	set(cmd, 10, cdw10 | (r->action & 7u) | (uint32_t)r->iekey << 3);
+	keys[0] = rte_cpu_to_le_64(r->crkey);
+	keys[1] = rte_cpu_to_le_64(r->key);
+	cmd->data_len = opcode == nvme_cmd_resv_release ? 8 : 16;
+	cmd->to_device = true;
+}
+
+void
+plx_nvme_resv_register(struct plx_nvme_cmd *cmd, void *data, const struct plx_nvme_resv *r)
+{
+	resv(cmd, nvme_cmd_resv_register, data, r, (uint32_t)r->cptpl << 30);
+}
+
+void
+plx_nvme_resv_acquire(struct plx_nvme_cmd *cmd, void *data, const struct plx_nvme_resv *r)
+{
+	resv(cmd, nvme_cmd_resv_acquire, data, r, (uint32_t)r->rtype << 8);
+}
+
+void
+plx_nvme_resv_release(struct plx_nvme_cmd *cmd, void *data, const struct plx_nvme_resv *r)
+{
+	resv(cmd, nvme_cmd_resv_release, data, r, (uint32_t)r->rtype << 8);
+}
+
+void
+plx_nvme_resv_report(struct plx_nvme_cmd *cmd, uint32_t len, bool eds)
+{
+	*cmd = command(nvme_cmd_resv_report, 0);
+	set(cmd, 10, len / 4 - 1);
+	set(cmd, 11, eds);
+	cmd->data_len = len;
+}

@@ -23,7 +23,7 @@ def check(cond, what):
 
 def run(*args, stdin=None):
     p = subprocess.run([NVME, *args], capture_output=True, timeout=60, input=stdin)
-    err = [l for l in p.stderr.decode().splitlines() if 'hugepages' not in l]
+    err = [l for l in p.stderr.decode().splitlines() if 'hugepages' not in l and 'no usable namespace' not in l]
     return p.returncode, p.stdout, err
 
 
@@ -119,6 +119,77 @@ def test_refusals():
     check('--lbaf' in ok('help', 'format') and 'smart-log' in ok('help'), 'help')
 
 
+def wait_sanitized(dev):
+    until = time.time() + 20
+    while time.time() < until:
+        log = ok_json('sanitize-log', dev)[dev]
+        if not log['sstat']['status'].startswith('(2)'):
+            return log
+    return {}
+
+
+def test_background(dev):
+    """Sanitize goes on when the one who began it has left, a self-test is waited for."""
+    ok('sanitize', dev, '-a', '3', '-p', '1', '-d', '-P', '0x41424344', '--force')
+    log = wait_sanitized(dev)
+    check(log['sstat'] == {'global_erased': 1, 'no_cmplted_passes': 1, 'status': '(1) completed'}
+          and log['sprog'] == 65535 and log['cdw10_info'] == 0x213, f'sanitize-log: {log}')
+    raw = run('io-passthru', dev, '-O', '2', '-l', '512', '-r', '-o', 'binary')[1]
+    check(raw == b'DCBA' * 128, 'a sanitize leaves data')
+    out = ok('device-self-test', dev, '-s', '2', '-n', '1', '--wait')
+    check('Extended Device self-test started' in out, 'device-self-test')
+    log = ok_json('self-test-log', dev)
+    check(log['Current Device Self-Test Operation'] == 0
+          and log['List of Valid Reports'][0]['Self test code'] == 2
+          and log['List of Valid Reports'][0]['Self test result'] == 0
+          and log['List of Valid Reports'][0]['Namespace Identifier'] == 1, f'self-test-log: {log}')
+    check('Self Test Code               : 2' in ok('device-self-test', dev, '-s', '0'), 'its state')
+
+
+def test_firmware(dev):
+    image = tempfile.NamedTemporaryFile()
+    image.write(b'PLXNVMET7.0     ' + bytes(9000))
+    image.flush()
+    out = ok('fw-commit', dev, '-f', image.name, '-s', '2', '-a', '1', '--force')
+    check('Success committing firmware action:1 slot:2' in out, 'fw-commit')
+    fw = ok_json('fw-log', dev)[dev]
+    check(fw['Active Firmware Slot (afi)'] == 2 and '7.0' in fw['Firmware Rev Slot 2'], f'fw: {fw}')
+    check(ok_json('id-ctrl', dev)['fr'] == '7.0', 'the revision')
+    refused(2, ['none.fw'], 'fw-commit', dev, '-f', '/none.fw', '-s', '2', '--force')
+
+
+def test_namespaces(dev):
+    ok('detach-ns', dev, '-n', '1', '--force')
+    check(ok_json('list-ns', dev, '--all') == {'nsid_list': [{'nsid': 1}]}, 'list-ns --all')
+    ok('delete-ns', dev, '-n', '1', '--force')
+    refused(1, ['Capacity'], 'create-ns', dev, '-s', '999999', '--force')
+    check('created nsid:1' in ok('create-ns', dev, '-s', '1000', '--force'), 'create-ns')
+    ok('attach-ns', dev, '-n', '1')
+    check(ok_json('id-ns', dev)['nsze'] == 1000, 'its size')
+
+
+def test_reservations(dev):
+    """Two hosts: what one holds the other can't write, until it preempts."""
+    a = dev + ',hostid=00000000-0000-0000-0000-00000000000a'
+    b = dev + ',hostid=0000000000000000000000000000000b'
+    write = ('io-passthru', '-O', '1', '-l', '512', '-w', '--force')
+    refused(2, ['hostid', 'UUID'], 'resv-report', dev + ',hostid=xyz')
+    refused(2, ['--force'], 'resv-register', a, '-k', '1')
+    refused(2, ['--rtype'], 'resv-acquire', a, '-c', '1', '--force')
+    check('success' in ok('resv-register', a, '-k', '0x1111', '--force'), 'resv-register')
+    ok('resv-acquire', a, '-c', '0x1111', '-t', '1', '--force')
+    report = ok_json('resv-report', a, '--eds')
+    check(report['rtype'] == 1 and report['regctl'] == 1
+          and report['regctlext'] == [{'cntlid': 1, 'rcsts': 1, 'rkey': 0x1111,
+                                       'hostid': '0' * 31 + 'a'}], f'resv-report: {report}')
+    refused(1, ['Reservation Conflict'], write[0], b, *write[1:])
+    ok('resv-register', b, '-k', '0x2222', '--force')
+    ok('resv-acquire', b, '-c', '0x2222', '-p', '0x1111', '-a', '1', '-t', '2', '--force')
+    ok(write[0], b, *write[1:])
+    check('rtype     : 2' in ok('resv-report', b, '-e'), 'resv-report as text')
+    ok('resv-release', b, '-c', '0x2222', '-a', '1', '--force')
+
+
 def test_served():
     """By vfio-user; what one run wrote another reads."""
     with tempfile.TemporaryDirectory() as tmp:
@@ -138,6 +209,10 @@ def test_served():
             ok('format', dev, '-n', '1', '--force')
             raw = run('io-passthru', dev, '-O', '2', '-l', '512', '-r', '-o', 'binary')[1]
             check(raw == bytes(512), 'a format leaves data')
+            test_background(dev)
+            test_firmware(dev)
+            test_reservations(dev)
+            test_namespaces(dev)
         finally:
             p.terminate()
             p.wait(20)

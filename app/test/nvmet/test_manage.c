@@ -373,7 +373,7 @@ test_firmware(void)
 	CHECK(runs("3.0 \"x\" "));
 	reset();
 	CHECK(runs("0.1     "));
-	image("\001\002\003");
+	image("\001\002\003     ");
 	CHECK_EQ(download(0, 4096), 0);
 	CHECK_EQ(commit(2, 0), BAD_IMAGE);
 	memset(host_va(&h, buf), 0, 4096);

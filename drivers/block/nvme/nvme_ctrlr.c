@@ -193,6 +193,26 @@ identify(struct nvme_ctrlr *c)
 	PLX_PT_END(&c->sub);
 }
 
+/* Who we are to other hosts (NVMe Base 2.0, 5.27.1.25): reservations go by it. A controller that
+ * knows the short form only gets its first half. */
+static int
+set_hostid(struct nvme_ctrlr *c)
+{
+	bool wide = (rte_le_to_cpu_32(c->id.ctratt) & NVME_CTRL_CTRATT_128_ID) != 0;
+
+	c->admin.cmd.status = 0;
+	if (!c->use_hostid)
+		return 0;
+	memcpy(c->buf, c->hostid, sizeof(c->hostid));
+	c->admin.cmd.sqe = (struct nvme_sqe){
+		.opcode = nvme_admin_set_features,
+		.dptr[0] = rte_cpu_to_le_64(c->buf_iova),
+		.cdw10 = rte_cpu_to_le_32(NVME_FEAT_FID_HOST_ID),
+		.cdw11 = rte_cpu_to_le_32(wide),
+	};
+	return nvme_admin_start(c, c->admin_ms);
+}
+
 /* From a disabled controller to one whose I/O queues can be created; attach and reset. */
 int
 nvme_ctrlr_bring_up(struct nvme_ctrlr *c)
@@ -226,6 +246,9 @@ nvme_ctrlr_bring_up(struct nvme_ctrlr *c)
 	NVME_OR_RETURN(&c->up, c->up_rc);
 	c->dbbuf_on = c->shadow != NULL && c->admin.cmd.status == 0;
 	PLX_PT_CALL(&c->up, c->up_rc, nvme_meta_enable(c), nvme_admin_wait(c));
+	NVME_OR_RETURN(&c->up, c->up_rc);
+	PLX_PT_CALL(&c->up, c->up_rc, set_hostid(c), nvme_admin_wait(c));
+	c->up_rc = admin_ok(c, c->up_rc, "setting the host identifier");
 	NVME_OR_RETURN(&c->up, c->up_rc);
 	/* events: what the controller offers of health, namespaces and firmware */
 	PLX_PT_CALL(&c->up, c->up_rc,

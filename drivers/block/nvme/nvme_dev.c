@@ -3,6 +3,7 @@
  * The attachment: attach and detach. All under the control lock, as state machines (plx_pt.h):
  * every wait has a deadline.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -121,6 +122,31 @@ attach_step(struct nvme_ctrlr *c)
 	PLX_PT_END(&c->pt);
 }
 
+/* 32 hexadecimal digits, as a UUID is written or without its dashes. */
+static int
+parse_hostid(struct nvme_ctrlr *c)
+{
+	const char *s = plx_arg_str(c->dev, "hostid"), *p;
+	unsigned int n = 0;
+
+	if (s == NULL)
+		return 0;
+	for (p = s; *p != '\0' && n < 2 * sizeof(c->hostid); p++) {
+		if (*p == '-')
+			continue;
+		if (!isxdigit((unsigned char)*p))
+			break;
+		c->hostid[n / 2] =
+			(uint8_t)(c->hostid[n / 2] << 4 |
+				  (isdigit((unsigned char)*p) ? *p - '0' : (*p | 0x20) - 'a' + 10));
+		n++;
+	}
+	if (*p != '\0' || n != 2 * sizeof(c->hostid))
+		return plx_arg_bad(c->dev, "hostid", "is no UUID");
+	c->use_hostid = true;
+	return 0;
+}
+
 static int
 parse_args(struct nvme_ctrlr *c)
 {
@@ -140,6 +166,8 @@ parse_args(struct nvme_ctrlr *c)
 	/* an age of n ticks is between n - 1 and n periods */
 	c->io_limit = c->io_ms != 0 ? (uint16_t)(c->io_ms / NVME_TICK_MS + 1) : 0;
 	c->use_dbbuf = NVME_DBBUF_AUTO;
+	if (parse_hostid(c) != 0)
+		return -EINVAL;
 	if (dbbuf != NULL && strcmp(dbbuf, "on") == 0)
 		c->use_dbbuf = NVME_DBBUF_ON;
 	else if (dbbuf != NULL && strcmp(dbbuf, "off") == 0)
@@ -299,7 +327,7 @@ nvme_poll(struct plx_dev *dev)
 }
 
 static const char *const nvme_keys[] = {
-	"queues", "io_timeout", "admin_timeout", "dbbuf", "sgl", "cmb", "quirks", NULL};
+	"queues", "io_timeout", "admin_timeout", "dbbuf", "sgl", "cmb", "quirks", "hostid", NULL};
 
 static const struct plx_pci_id nvme_ids[] = {
 	{PLX_PCI_ANY, PLX_PCI_ANY, 0x010802}, /* NVM Express I/O controller */
@@ -311,7 +339,8 @@ const struct plx_driver plx_nvme_driver = {
 	.name = "nvme",
 	.help = "pci:0000:01:00.0 or "
 		"vfio-user:/path/sock[,queues=128][,io_timeout=30000][,admin_timeout=30000]"
-		"[,dbbuf=auto|on|off][,sgl=1][,cmb=0][,quirks=auto|none|LIST][,name=NAME]",
+		"[,dbbuf=auto|on|off][,sgl=1][,cmb=0][,quirks=auto|none|LIST][,hostid=UUID]"
+		"[,name=NAME]",
 	.keys = nvme_keys,
 	.pci_ids = nvme_ids,
 	.attach = nvme_attach,

@@ -329,6 +329,8 @@ struct nvme_ctrlr {
 	uint64_t cmb_len;
 	uint32_t cmb_loc, cmb_sz; /* registers */
 	enum nvme_dbbuf use_dbbuf;
+	uint8_t hostid[16]; /* for reservations */
+	bool use_hostid;
 	bool no_sgl;
 
 	struct nvme_id_ns id_ns; /* of the namespace being scanned */

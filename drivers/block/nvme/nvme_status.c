@@ -23,6 +23,8 @@ static const struct {
 	{NVME_SC_LBA_RANGE, ERANGE},
 	{NVME_SC_CAP_EXCEEDED, ENOSPC},
 	{NVME_SC_RESERVATION_CONFLICT, EACCES},
+	{NVME_SC_SANITIZE_IN_PROGRESS, EBUSY},
+	{NVME_SC_FORMAT_IN_PROGRESS, EBUSY},
 	{SPECIFIC(NVME_SC_READ_ONLY), EROFS},
 	{SPECIFIC(NVME_SC_ZNS_BOUNDARY_ERROR), ERANGE},
 	{SPECIFIC(NVME_SC_ZNS_FULL), ENOSPC},
@@ -54,12 +56,15 @@ nvme_status_errno(uint16_t status)
 }
 
 /* Do Not Retry clear, and not a command that the host itself had aborted. Media errors were
- * retried by the device. */
+ * retried by the device, and erasing takes longer than retries would. */
 bool
 nvme_status_retry(uint16_t status)
 {
-	return !(status & NVME_SC_DNR) && SCT(status) != NVME_SCT_MEDIA &&
-	       SCT_SC(status) != NVME_SC_ABORT_REQ && SCT_SC(status) != NVME_SC_ABORT_QUEUE;
+	uint16_t s = SCT_SC(status);
+
+	return !(status & NVME_SC_DNR) && SCT(status) != NVME_SCT_MEDIA && s != NVME_SC_ABORT_REQ &&
+	       s != NVME_SC_ABORT_QUEUE && s != NVME_SC_SANITIZE_IN_PROGRESS &&
+	       s != NVME_SC_FORMAT_IN_PROGRESS;
 }
 
 /* The device says that it has not begun the command, and DNR is clear. */
@@ -68,9 +73,7 @@ nvme_status_not_done(uint16_t status)
 {
 	uint16_t s = SCT_SC(status);
 
-	return !(status & NVME_SC_DNR) &&
-	       (s == NVME_SC_NS_NOT_READY || s == NVME_SC_FORMAT_IN_PROGRESS ||
-		       s == NVME_SC_SANITIZE_IN_PROGRESS);
+	return !(status & NVME_SC_DNR) && s == NVME_SC_NS_NOT_READY;
 }
 
 /*

@@ -227,7 +227,7 @@ static int
 attach_nvme(struct soft *s)
 {
 	static const char *const keys[] = {
-		"queues", "io_timeout", "admin_timeout", "dbbuf", "sgl", "quirks", NULL};
+		"queues", "io_timeout", "admin_timeout", "dbbuf", "sgl", "quirks", "hostid", NULL};
 	char str[512];
 	int n = snprintf(str, sizeof(str), "vfio-user:%s,name=%s", s->path, s->dev->name);
 
@@ -344,8 +344,8 @@ soft_detach(struct plx_dev *dev)
 }
 
 static const char *const soft_keys[] = {"size", "block", "medium", "backend", "queues",
-	"io_timeout", "admin_timeout", "dbbuf", "sgl", "quirks", "meta", "pi", "guard", "pi_first",
-	"meta_ext", "zone", "zcap", "max_open", "max_active", NULL};
+	"io_timeout", "admin_timeout", "dbbuf", "sgl", "quirks", "hostid", "meta", "pi", "guard",
+	"pi_first", "meta_ext", "zone", "zcap", "max_open", "max_active", NULL};
 
 /* ---- the controller's own commands are the NVMe driver's ---- */
 
@@ -385,7 +385,8 @@ const struct plx_driver plx_soft_nvme_driver = {
 	.help = "soft-nvme:size=SIZE[,block=512][,medium=ram|null] or soft-nvme:backend=NAME, "
 		"[,meta=][,pi=][,guard=][,pi_first=][,meta_ext=0|1]"
 		"[,zone=][,zcap=][,max_open=][,max_active=]"
-		"[,queues=][,io_timeout=][,admin_timeout=][,dbbuf=][,sgl=][,quirks=][,name=NAME]",
+		"[,queues=][,io_timeout=][,admin_timeout=][,dbbuf=][,sgl=][,quirks=][,hostid=]"
+		"[,name=NAME]",
 	.keys = soft_keys,
 	.attach = soft_attach,
 	.poll = soft_dev_poll,

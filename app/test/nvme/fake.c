@@ -190,7 +190,9 @@ junk(struct fake *f, unsigned int qid)
 static void
 run_io(struct fake *f, unsigned int qid, const struct nvme_sqe *s)
 {
-	enum fake_fault fault = f->nr_faults != 0 ? f->fault : FAKE_NONE;
+	bool hit =
+		f->fault_lba == UINT64_MAX || f->fault_lba == (s->cdw10 | (uint64_t)s->cdw11 << 32);
+	enum fake_fault fault = f->nr_faults != 0 && hit ? f->fault : FAKE_NONE;
 	uint16_t status;
 
 	f->nr_io++;
@@ -207,7 +209,7 @@ run_io(struct fake *f, unsigned int qid, const struct nvme_sqe *s)
 		post(f, qid, s->cid ^ 0x1000, 0, 0);
 	if (fault == FAKE_JUNK)
 		junk(f, qid);
-	answer(f, qid, s->cid, status, 0x1234);
+	answer(f, qid, s->cid, status, s->opcode == nvme_zns_cmd_append ? f->appended : 0x1234);
 	if (fault == FAKE_TWICE)
 		post(f, qid, s->cid, 0, 0);
 }
@@ -463,6 +465,9 @@ fake_init(struct fake *f)
 	f->nr_queues = (FAKE_QUEUES - 2) * 0x10001u;
 	f->silent_admin = f->failed_admin = -1;
 	f->seed = 1;
+	f->fault_lba = UINT64_MAX;
+	f->zns.mar = f->zns.mor = UINT32_MAX;
+	f->zns.lbafe[0].zsze = FAKE_ZONE;
 	memcpy(f->id.sn, "FAKE0001            ", 20);
 	memcpy(f->id.mn, "Fake controller                         ", 40);
 	memcpy(f->id.fr, "1.0     ", 8);

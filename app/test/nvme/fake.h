@@ -19,6 +19,7 @@
 #define FAKE_NS 2
 #define FAKE_BLOCKS 8192u
 #define FAKE_BLOCK 512u
+#define FAKE_ZONE 1024u
 #define FAKE_VECTORS 4
 #define FAKE_CMB 0x10000u
 
@@ -55,6 +56,10 @@ struct fake {
 	bool ns_there[FAKE_NS];
 	bool post;              /* doorbells are not mapped */
 	uint32_t cmbloc, cmbsz; /* Controller Memory Buffer: BAR 2 has FAKE_CMB bytes */
+	bool zoned;             /* namespace 1 has zones of FAKE_ZONE blocks; cap has to say so */
+	struct nvme_zns_id_ns zns;
+	uint8_t report[4096]; /* what every report of zones is */
+	uint64_t appended;    /* where every append went */
 
 	/* misbehaviour */
 	bool all_ones, never_ready, no_shutdown, never_stops;
@@ -65,6 +70,7 @@ struct fake {
 	uint16_t admin_status;
 	enum fake_fault fault;
 	unsigned int nr_faults; /* commands that it happens to */
+	uint64_t fault_lba;     /* only to those from there on, UINT64_MAX: all */
 	uint16_t status;
 	bool mad_event_index;
 

@@ -51,6 +51,17 @@ identify(struct fake *f, const struct nvme_sqe *s)
 			if (f->ns_there[i] && i + 1 > s->nsid)
 				list[n++] = i + 1;
 		return move(f, s, list, 4096, true);
+	case NVME_IDENTIFY_CNS_NS_DESC_LIST:
+		((uint8_t *)list)[0] = NVME_NIDT_CSI;
+		((uint8_t *)list)[1] = 1;
+		((uint8_t *)list)[4] = f->zoned && s->nsid == 1 ? NVME_CSI_ZNS : NVME_CSI_NVM;
+		return move(f, s, list, 4096, true);
+	case NVME_IDENTIFY_CNS_CSI_NS:
+		if (!f->zoned || s->cdw11 >> 24 != NVME_CSI_ZNS)
+			return NVME_SC_INVALID_FIELD | DNR;
+		return move(f, s, &f->zns, 4096, true);
+	case NVME_IDENTIFY_CNS_CSI_CTRL:
+		return move(f, s, list, 4096, true);
 	default:
 		return NVME_SC_INVALID_FIELD | DNR;
 	}
@@ -190,7 +201,15 @@ fake_io(struct fake *f, const struct nvme_sqe *s)
 		return NVME_SC_INVALID_NS | DNR;
 	if (s->opcode == nvme_cmd_flush)
 		return 0;
-	if (s->opcode != nvme_cmd_read && s->opcode != nvme_cmd_write)
+	if (f->zoned && s->opcode == nvme_zns_cmd_mgmt_recv) {
+		uint8_t report[4096];
+		uint64_t len = (s->cdw12 + 1ull) * 4;
+
+		memcpy(report, f->report, sizeof(report));
+		return move(f, s, report, len < sizeof(report) ? len : sizeof(report), true);
+	}
+	if (s->opcode != nvme_cmd_read && s->opcode != nvme_cmd_write &&
+		!(f->zoned && s->opcode == nvme_zns_cmd_append))
 		return NVME_SC_INVALID_OPCODE | DNR;
 	if (lba >= f->ns[s->nsid - 1].nsze || n > f->ns[s->nsid - 1].nsze - lba)
 		return NVME_SC_LBA_RANGE | DNR;

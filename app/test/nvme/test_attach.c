@@ -179,7 +179,6 @@ limits(void)
 	CHECK_EQ(f.nr_sgl, 0);
 	begin();
 	f.id.nn = 0;
-	f.id.sqes = f.id.cqes = 0xff;
 	f.id.oncs = 0xffff;
 	f.id.aerl = 255;
 	f.id.oaes = UINT32_MAX;

@@ -68,6 +68,19 @@ same_caps(const struct nvme_ctrlr *c)
 	return c->reg == UINT64_MAX ? -ENODEV : -ESTALE;
 }
 
+/* Entries that it needs larger than NVMe's (NVMe Base 2.0, 5.17.2.1). */
+static int
+check_entries(const struct nvme_ctrlr *c)
+{
+	if ((c->id.sqes & 0xf) <= 6 && (c->id.cqes & 0xf) <= 4)
+		return 0;
+	PLX_LOG(ERR,
+		"nvme: %s: not a usable controller: it wants other queue entries than of 64 and 16 "
+		"bytes (SQES %#x, CQES %#x)",
+		c->name, c->id.sqes, c->id.cqes);
+	return -EPROTO;
+}
+
 static int
 take_identify(struct nvme_ctrlr *c)
 {
@@ -75,6 +88,8 @@ take_identify(struct nvme_ctrlr *c)
 	uint64_t max = NVME_MAX_XFER;
 	bool sgl = c->sgl;
 
+	if (check_entries(c) != 0)
+		return -EPROTO;
 	if (c->id.mdts != 0 && c->id.mdts < 16)
 		max = RTE_MIN(max, (uint64_t)c->page_size << c->id.mdts);
 	c->max_xfer = (uint32_t)max;

@@ -60,6 +60,26 @@ inside(uint32_t low)
 	return (uint32_t)HOST_IOVA + (low & (MEM - 1));
 }
 
+/* Commands that there are, but for reads and writes, which are found without. */
+static uint32_t
+known(unsigned int io, uint8_t n)
+{
+	static const uint8_t opcodes[2][16] = {
+		{nvme_admin_get_log_page, nvme_admin_identify, nvme_admin_abort_cmd,
+			nvme_admin_set_features, nvme_admin_get_features, nvme_admin_async_event,
+			nvme_admin_ns_mgmt, nvme_admin_fw_commit, nvme_admin_fw_download,
+			nvme_admin_dev_self_test, nvme_admin_ns_attach, nvme_admin_dbbuf,
+			nvme_admin_format_nvm, nvme_admin_sanitize_nvm, nvme_admin_delete_sq,
+			nvme_admin_create_sq},
+		{nvme_cmd_flush, nvme_cmd_compare, nvme_cmd_write_zeroes, nvme_cmd_dsm,
+			nvme_cmd_verify, nvme_cmd_copy, nvme_cmd_resv_register,
+			nvme_cmd_resv_register, nvme_cmd_resv_report, nvme_cmd_resv_report,
+			nvme_cmd_resv_acquire, nvme_cmd_resv_acquire, nvme_cmd_resv_release,
+			nvme_cmd_resv_release, nvme_cmd_write, nvme_cmd_read}};
+
+	return opcodes[io][n % 16];
+}
+
 static void
 feed(const uint8_t *piece)
 {
@@ -77,7 +97,7 @@ feed(const uint8_t *piece)
 		c.dw[9] = HOST_IOVA >> 32;
 	}
 	if ((how & 8) != 0)
-		c.dw[0] &= 0xff;
+		c.dw[0] = known(how & 1, (uint8_t)c.dw[0]);
 	if ((how & 16) != 0)
 		c.dw[1] = 1 + (c.dw[1] & 1);
 	if ((how & 32) != 0) {
@@ -98,6 +118,26 @@ feed(const uint8_t *piece)
 	}
 }
 
+/* The input before may have left a failed sanitize, and namespaces that are gone. */
+static void
+restore(void)
+{
+	struct nvme_id_ns *id = host_va(&h, buf);
+	uint16_t *list = host_va(&h, buf);
+	uint32_t i;
+
+	host_admin(&h, nvme_admin_sanitize_nvm, 0, 0, 0, NVME_SANITIZE_SANACT_EXIT_FAILURE, 0);
+	for (i = 0; i < 2; i++) {
+		memset(id, 0, sizeof(*id));
+		id->nsze = id->ncap = i == 0 ? 2048 : 256;
+		host_admin(&h, nvme_admin_ns_mgmt, 0, buf, 0, NVME_NS_MGMT_SEL_CREATE, 0);
+		memset(list, 0, 4096);
+		list[0] = list[1] = 1;
+		host_admin(
+			&h, nvme_admin_ns_attach, i + 1, buf, 0, NVME_NS_ATTACH_SEL_CTRL_ATTACH, 0);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -106,8 +146,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > MEM)
 		return -1;
 	h.next = MEM;
-	memcpy(host_va(&h, buf), data, size);
 	REQUIRE(host_enable(&h, 32) == 1);
+	restore();
+	memcpy(host_va(&h, buf), data, size);
 	host_queue(&h, 1, 32);
 	for (i = 0; i + 64 <= size; i += 64)
 		feed(data + i);

@@ -215,7 +215,9 @@ appends(void)
 	unsigned int i;
 
 	attach_zoned();
+	fake_lock(&f);
 	f.appended = FAKE_ZONE + 7;
+	fake_unlock(&f);
 	CHECK_EQ(host_one(&h, PLX_OP_ZONE_APPEND, FAKE_ZONE, 4), 0);
 	CHECK_EQ(h.reqs[0].result, FAKE_ZONE + 7);
 	for (i = 0; i < RTE_DIM(wrong); i++) {

@@ -102,8 +102,8 @@ error(void)
 	start_busy();
 	notify(ERR);
 	all_end();
-	CHECK(!f.was_shut_down, "who talks to it?");
 	stop(0);
+	CHECK(!f.was_shut_down, "who talks to it?");
 }
 
 /* An admin command of the application waits meanwhile, with minutes to go. */
@@ -152,8 +152,8 @@ request(void)
 	start_busy();
 	notify(REQ);
 	all_end();
-	CHECK(f.was_shut_down);
 	stop(0);
+	CHECK(f.was_shut_down);
 }
 
 /* Both, and more than once. */

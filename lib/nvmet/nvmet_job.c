@@ -87,6 +87,10 @@ nvmet_job_poll(struct plx_nvmet *c)
 		ns = &c->ns[j->ns];
 		cmd = c->free[c->nfree - 1];
 		req = &cmd->req;
+		if (ns->allocated && ns->gone && j->ops->alone) { /* it is not erased */
+			job_end(c, NVMET_ERR(GENERIC, NS_NOT_READY));
+			return;
+		}
 		if (ns->allocated && !ns->gone) {
 			if (!enter(c, ns))
 				return;

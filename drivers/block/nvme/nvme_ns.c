@@ -464,6 +464,7 @@ nvme_ns_refresh(struct nvme_ns *ns, const struct nvme_id_ns *id)
 void
 nvme_ns_gone(struct nvme_ns *ns)
 {
+	bool off = ns->c->state == NVME_RESETTING || ns->c->resetting;
 	uint16_t i;
 
 	if (ns->blk.info.state == PLX_BLK_REMOVED)
@@ -475,7 +476,7 @@ nvme_ns_gone(struct nvme_ns *ns)
 		if (q == NULL || !q->created)
 			continue;
 		q->drop = true;
-		if (ns->c->state != NVME_RUNNING)
+		if (off)
 			nvme_queue_dropped(q);
 	}
 }

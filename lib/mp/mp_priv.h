@@ -111,5 +111,10 @@ void mp_peer_end(struct mp_peer *peer);
 /* mp_server.c */
 /* A secondary that is gone, and has no channel any more, can be forgotten. */
 void mp_server_reap(struct mp_peer *peer);
+/* As that of struct plx_mp_server. */
+int mp_server_queue(const struct plx_blk *blk, uint32_t i, struct plx_mp_queue *out);
+
+/* mp_telemetry.c */
+void mp_telemetry_register(void);
 
 #endif

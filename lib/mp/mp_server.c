@@ -151,6 +151,12 @@ on_open(struct mp_peer *peer, const struct mp_packet *p)
 	return reply(peer, &h, why);
 }
 
+int
+mp_server_queue(const struct plx_blk *blk, uint32_t i, struct plx_mp_queue *out)
+{
+	return server.ops != NULL ? server.ops->queue(blk, i, out) : -ENOENT;
+}
+
 /* The device itself, or one of its queues: the primary's own first. */
 static int
 view(const struct plx_blk *blk, uint32_t queue, void *out, uint32_t *len)
@@ -329,6 +335,7 @@ plx_mp_serve(const struct plx_mp_server *ops)
 	rc = listen_there(rte_eal_get_runtime_dir());
 	if (rc == 0) {
 		server.ops = ops;
+		mp_telemetry_register();
 		plx_ctrl_add(&server_work);
 		eal_at_cleanup(&hook);
 		return;

@@ -7,6 +7,7 @@
  *
  *	ram:size=1G[,block=4096][,name=r0]	null:size=1G
  *	vfio-user:/path/sock			soft-nvme:size=1G
+ *	mp:NAME					in a secondary process
  *
  * What stands before the first ':' names the driver or the transport. Then come parts separated by
  * ','. A first part without '=', or that begins with '/', is the address (a path or PCI address);
@@ -29,7 +30,7 @@ struct plx_dev; /**< an attachment: a device, or a controller with several */
  * @return 0; one line was logged for: -EINVAL malformed (what, and what would be right);
  *         -ENOENT no such driver, file or device; -EEXIST the name is taken; -EBUSY in use, by
  *         whom; -ECONNREFUSED; -EACCES; -ENODEV no driver for what was found; -ETIMEDOUT;
- *         -ENOTSUP in a secondary process
+ *         -ENOTSUP not in a secondary process, or not to be shared with one
  */
 int plx_attach(const char *str, struct plx_dev **dev);
 

@@ -55,6 +55,12 @@ none_post(struct plx_vfio_dev *dev, unsigned int region, uint64_t off, uint32_t 
 }
 
 static void
+shared_cut(struct plx_vfio_dev *dev)
+{
+	vfio_regions_unmap(dev);
+}
+
+static void
 shared_close(struct plx_vfio_dev *dev)
 {
 	vfio_regions_unmap(dev);
@@ -69,6 +75,7 @@ static const struct plx_vfio_ops shared_ops = {
 	.region_read = none_read,
 	.region_write = none_write,
 	.region_post = none_post,
+	.cut = shared_cut,
 	.close = shared_close,
 };
 

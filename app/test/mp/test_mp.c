@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Several processes drive one NVMe controller, which plx-export serves. Each writes and reads back
- * blocks of its own without end (mp_child.c); they are killed, reset and detached meanwhile.
- * usage: test_mp PLX_EXPORT PLX_INFO
+ * Several processes drive one NVMe controller, which plx-export serves, or that of a device string.
+ * Each writes and reads back blocks of its own without end (mp_child.c); they are killed, reset and
+ * detached meanwhile.
+ * usage: test_mp PLX_INFO KILLS PLX_EXPORT | DEVICE
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include "mp_child.h"
-#include "plx_mp.h"
+#include "mp_priv.h"
+#include "nvme_mp_priv.h"
 
 #include "../export/daemon.h"
 
-#define KILLS 20
-
-static char prefix[32], sock[64], attach_pri[128];
+static int kills;
+static char prefix[32], attach_pri[128];
 static const char *info_program;
-static struct daemon server;
+static struct daemon server; /* pid 0: none, a device */
 
 struct child {
 	struct daemon d; /* out is read by say() */
@@ -29,8 +31,10 @@ static void
 child_start(struct child *c, const char *type)
 {
 	char arg[2][64];
-	char *argv[] = {"test_mp", "-l0", arg[0], arg[1],
-		strcmp(type, "primary") == 0 ? "-m96" : NULL, NULL};
+	bool first = strcmp(type, "primary") == 0;
+	/* where sanitizers leave room */
+	char *argv[] = {"test_mp", "-l0", arg[0], arg[1], first ? "-m96" : NULL,
+		"--base-virtaddr=0x200000000000", NULL};
 	int in[2], out[2];
 
 	memset(c, 0, sizeof(*c));
@@ -277,11 +281,148 @@ test_refusals(struct child *pri)
 	CHECK_EQ(child_end(&c, 0), 0);
 }
 
+/* ---- a secondary process that does not keep to the rules ---- */
+
+static struct mp_packet packet;
+
+static int
+raw_connect(void)
+{
+	struct sockaddr_un addr;
+	char path[96];
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	snprintf(path, sizeof(path), "/var/run/dpdk/%s", prefix);
+	REQUIRE(fd >= 0 && mp_address(path, &addr) == 0);
+	REQUIRE(connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0);
+	return fd;
+}
+
+static int
+raw(int fd, enum mp_type type, uint32_t kind, const void *data, size_t len)
+{
+	struct mp_head h = {.type = (uint16_t)type, .chan = 1, .kind = kind, .len = (uint32_t)len};
+
+	return mp_send(fd, &h, data, NULL, 0);
+}
+
+/* @return 1; < 0: it hung up */
+static int
+raw_answer(int fd, enum mp_type type, uint32_t kind)
+{
+	int rc = mp_recv_wait(fd, &packet, mp_now_ms() + 5000);
+
+	if (rc <= 0)
+		return rc;
+	mp_close_fds(&packet.m);
+	CHECK_EQ(packet.h.type, type);
+	CHECK_EQ(packet.h.kind, kind);
+	return 1;
+}
+
+static int
+raw_opened(void)
+{
+	struct {
+		struct mp_open o;
+		struct nvme_mp_want w;
+	} req = {.o.name = "nv", .w.queues = 1};
+	struct mp_hello hello;
+	int fd = raw_connect();
+
+	mp_hello_fill(&hello);
+	CHECK_EQ(raw(fd, MP_HELLO, 0, &hello, sizeof(hello)), 0);
+	CHECK_EQ(raw_answer(fd, MP_WELCOME, 0), 1);
+	CHECK_EQ(packet.h.rc, 0);
+	CHECK_EQ(raw(fd, MP_OPEN, 0, &req, sizeof(req)), 0);
+	CHECK_EQ(raw_answer(fd, MP_DATA, NVME_MP_OPENED), 1);
+	return fd;
+}
+
+/* @return the status of an admin command */
+static uint16_t
+raw_admin(int fd, uint8_t opcode, uint32_t cdw10, uint32_t cdw11)
+{
+	struct nvme_mp_cmd cmd = {
+		.sqe = {.opcode = opcode, .nsid = 1, .cdw10 = cdw10, .cdw11 = cdw11}, .cid = 5};
+
+	CHECK_EQ(raw(fd, MP_DATA, NVME_MP_ADMIN, &cmd, sizeof(cmd)), 0);
+	CHECK_EQ(raw_answer(fd, MP_DATA, NVME_MP_DONE), 1);
+	return ((struct nvme_mp_done *)packet.m.data)->status;
+}
+
+/* It gets nothing that isn't its own, and is cut off for nonsense. */
+static void
+test_hostile(struct child *pri)
+{
+	static const uint8_t junk[64];
+	struct nvme_mp_stats st = {.id = 1};
+	struct mp_hello hello;
+	uint32_t mine = 0;
+	int fd = raw_opened();
+
+	for (uint32_t i = 0; i < NVME_QIDS; i++)
+		if (((struct nvme_mp_opened *)packet.m.data)->qids[i / 64] & 1ull << i % 64)
+			mine = i;
+	REQUIRE(mine > 1); /* 1 is the primary's */
+	CHECK_EQ(raw_admin(fd, nvme_admin_delete_sq, 1, 0), NVME_SC_INVALID_FIELD);
+	CHECK_EQ(raw_admin(fd, nvme_admin_delete_cq, 1, 0), NVME_SC_INVALID_FIELD);
+	CHECK_EQ(raw_admin(fd, nvme_admin_abort_cmd, 1, 0), NVME_SC_INVALID_FIELD);
+	CHECK_EQ(raw_admin(fd, nvme_admin_create_cq, 2, NVME_Q_PC), NVME_SC_INVALID_FIELD);
+	CHECK_EQ(raw_admin(fd, nvme_admin_create_cq, mine, NVME_Q_PC | NVME_Q_IEN),
+		NVME_SC_INVALID_FIELD);
+	CHECK_EQ(raw_admin(fd, nvme_admin_create_sq, mine, mine << 16 | NVME_Q_PC),
+		NVME_SC_INVALID_FIELD); /* no completion queue */
+	CHECK_EQ(raw_admin(fd, nvme_admin_format_nvm, 0, 0), NVME_SC_INVALID_OPCODE);
+	CHECK_EQ(raw_admin(fd, nvme_admin_set_features, 7, 0), NVME_SC_INVALID_OPCODE);
+	CHECK_EQ(raw_admin(fd, nvme_admin_dbbuf, 0, 0), NVME_SC_INVALID_OPCODE);
+	CHECK_EQ(raw(fd, MP_DATA, NVME_MP_STATS, &st, sizeof(st)), 0); /* another's */
+	CHECK(raw_answer(fd, MP_DATA, 0) < 0, "not cut off");
+	close(fd);
+	fd = raw_opened();
+	CHECK_EQ(raw(fd, MP_DATA, NVME_MP_ADMIN, junk, sizeof(junk)), 0); /* too short */
+	CHECK(raw_answer(fd, MP_DATA, 0) < 0, "not cut off");
+	close(fd);
+	fd = raw_connect();
+	CHECK(send(fd, junk, 3, MSG_NOSIGNAL) == 3, "no packet");
+	CHECK(raw_answer(fd, MP_DATA, 0) < 0, "not cut off");
+	close(fd);
+	fd = raw_connect(); /* another version */
+	mp_hello_fill(&hello);
+	hello.protocol++;
+	CHECK_EQ(raw(fd, MP_HELLO, 0, &hello, sizeof(hello)), 0);
+	CHECK_EQ(raw_answer(fd, MP_WELCOME, 0), 1);
+	CHECK_EQ(packet.h.rc, -EPROTONOSUPPORT);
+	CHECK_EQ(raw(fd, MP_LOOK, 0, junk, sizeof(struct mp_look)), 0);
+	CHECK(raw_answer(fd, MP_VIEW, 0) < 0, "not cut off");
+	close(fd);
+	works(pri);
+}
+
+/* What EAL's telemetry answers. */
+static void
+telemetry(const char *cmd, char *text, size_t size)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	ssize_t n;
+
+	snprintf(
+		addr.sun_path, sizeof(addr.sun_path), "/var/run/dpdk/%s/dpdk_telemetry.v2", prefix);
+	REQUIRE(fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0);
+	REQUIRE(recv(fd, text, size, 0) > 0); /* a greeting */
+	REQUIRE(send(fd, cmd, strlen(cmd), 0) > 0);
+	n = recv(fd, text, size - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	close(fd);
+}
+
 static void
 test_both(struct child *pri)
 {
 	struct child c, c2;
 	struct seen s;
+	char text[16384], pid[32];
 
 	secondary(&c, SECONDARY, 1000);
 	works(&c);
@@ -295,6 +436,9 @@ test_both(struct child *pri)
 	CHECK_EQ(s.devs, 1);
 	CHECK_EQ(s.of_pid, 1);
 	CHECK(s.completed > 0, "no statistics");
+	telemetry("/plx/dev/shared,nv/n1", text, sizeof(text));
+	snprintf(pid, sizeof(pid), "\"pid\":%d", c2.d.pid);
+	CHECK(strstr(text, pid) != NULL, "%s", text);
 	CHECK_EQ(ask(&c, "late\n", "late"), 0);
 	works(&c);
 	CHECK_EQ(ask(&c, "close\n", "closed"), 0);
@@ -316,7 +460,7 @@ test_killed(struct child *pri)
 {
 	struct child c;
 
-	for (int i = 0; i < KILLS; i++) {
+	for (int i = 0; i < kills; i++) {
 		secondary(&c, SECONDARY, 1000 + 100 * (uint64_t)i);
 		works(&c);
 		CHECK_EQ(child_end(&c, SIGKILL), -SIGKILL);
@@ -419,15 +563,17 @@ test_primary_killed(struct child *pri)
 		secondary(&c[i], SECONDARY, 1000 + 1000 * (uint64_t)i);
 	works(&c[0]);
 	/* with requests in flight that nobody finishes */
-	CHECK_EQ(kill(server.pid, SIGSTOP), 0);
+	if (server.pid != 0)
+		CHECK_EQ(kill(server.pid, SIGSTOP), 0);
 	usleep(100000);
 	CHECK_EQ(child_end(pri, SIGKILL), -SIGKILL);
 	for (int i = 0; i < 2; i++) {
-		lost(&c[i], -ENODEV);
+		lost(&c[i], server.pid != 0 ? -ENODEV : 0);
 		refused(&c[i], "mp:nv,name=t", -ENODEV);
 		CHECK_EQ(child_end(&c[i], 0), 0);
 	}
-	CHECK_EQ(kill(server.pid, SIGCONT), 0);
+	if (server.pid != 0)
+		CHECK_EQ(kill(server.pid, SIGCONT), 0);
 }
 
 static long
@@ -462,49 +608,58 @@ serve(const char *exporter)
 {
 	const char *args[] = {"--no-huge", "-m", "64", "-l1", "--", "--dev", "ram:size=64M,name=r0",
 		"--export", NULL, "--idle", "adaptive", NULL};
-	char export[96];
+	char export[96], sock[64];
 
-	REQUIRE(mkdtemp(dir) != NULL);
-	snprintf(prefix, sizeof(prefix), "plx-mp-%d", getpid());
 	snprintf(sock, sizeof(sock), "%s/s", dir);
 	snprintf(attach_pri, sizeof(attach_pri), "vfio-user:%s,name=nv", sock);
 	snprintf(export, sizeof(export), "vfio-user:%s,dev=r0", sock);
 	args[8] = export;
 	program = exporter;
 	start(&server, args);
-	REQUIRE(prints(&server, "serving") || !printf("%s", server.text));
+	REQUIRE(prints(&server, "serving"));
 }
+
+static void
+run(void (*test)(struct child *), const char *name, struct child *pri)
+{
+	int before = test_failures;
+
+	test(pri);
+	printf("%s %s\n", test_failures == before ? "ok  " : "FAIL", name);
+	fflush(stdout);
+}
+#define RUN_ON(test) run(test, #test, &pri)
 
 int
 main(int argc, char **argv)
 {
 	struct child pri;
-	int before;
 
 	if (getenv("MP_CHILD") != NULL)
 		return mp_child(argc, argv);
-	REQUIRE(argc == 3);
+	REQUIRE(argc == 4);
 	if (free_pages() < 96)
 		skip("needs 96 free hugepages of 2 MB, and a hugetlbfs to share them");
-	info_program = argv[2];
-	serve(argv[1]);
+	info_program = argv[1];
+	kills = atoi(argv[2]);
+	REQUIRE(mkdtemp(dir) != NULL);
+	snprintf(prefix, sizeof(prefix), "plx-mp-%d", getpid());
+	if (strchr(argv[3], ':') != NULL)
+		snprintf(attach_pri, sizeof(attach_pri), "%s,name=nv", argv[3]);
+	else
+		serve(argv[3]);
 	RUN(test_alone);
 	primary(&pri);
-#define RUN_ON(test)                                                                 \
-	do {                                                                         \
-		before = test_failures;                                              \
-		test(&pri);                                                          \
-		printf("%s %s\n", test_failures == before ? "ok  " : "FAIL", #test); \
-		fflush(stdout);                                                      \
-	} while (0)
 	RUN_ON(test_refusals);
+	RUN_ON(test_hostile);
 	RUN_ON(test_both);
 	RUN_ON(test_killed);
 	RUN_ON(test_reset);
 	RUN_ON(test_detach);
 	RUN_ON(test_info);
 	RUN_ON(test_primary_killed);
-	CHECK_EQ(end(&server, SIGTERM), 0);
+	if (server.pid != 0)
+		CHECK_EQ(end(&server, SIGTERM), 0);
 	clean();
 	return TEST_RESULT();
 }

@@ -240,7 +240,10 @@ shutdown_step(struct nvme_ctrlr *c)
 	if (!nvme_quirk(c, NVME_QUIRK_NO_SHUTDOWN))
 		PLX_PT_CALL(&c->pt, c->rc, wait_shutdown(c), wait_shutdown(c));
 	PLX_PT_CALL(&c->pt, c->sub_rc, nvme_disable(c), nvme_disable(c));
-	nvme_lend_end(c, c->sub_rc == 0);
+	if (c->sub_rc == 0)
+		PLX_PT_CALL(&c->pt, c->sub_rc, nvme_lend_off(c), nvme_lend_parked(c));
+	else
+		nvme_lend_lost(c);
 	if (c->rc == 0)
 		c->rc = c->sub_rc;
 	NVME_OR_RETURN(&c->pt, c->rc);

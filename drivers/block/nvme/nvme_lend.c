@@ -1,266 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The primary's side of a controller that several processes drive: I/O queue ids lent to secondary
- * processes, their admin commands, and what becomes of them at a reset, at the end, and when such
- * a process dies.
- *
- * What a secondary asks is believed only as far as it concerns its own queues. Its commands go to
- * the controller beside those of the control plane, with ids of their own. When it dies its queues
- * are deleted, and only then the memory they lay in is given back (lib/mp).
+ * processes, and what becomes of them at a reset, at the end, and when such a process dies. Then
+ * its queues are deleted, and only after that the memory they lay in is given back (lib/mp).
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_byteorder.h>
-
 #include "plx_eal.h"
 #include "plx_log.h"
 
-#include "nvme_mp_priv.h"
+#include "nvme_lend_priv.h"
 
 PLX_LOG_USE(nvme);
 
-#define LENDS 8       /* processes at a time, of which each has at most: */
-#define LEND_CMDS 5   /* admin commands: the control plane's and its Aborts */
 #define PARK_MS 2000u /* for taking their hands off */
-
-struct lent_queue {
-	uint16_t id;
-	bool sq, cq; /* the controller may have them */
-	uint32_t nsid;
-	struct plx_mp_queue told;
-};
-
-/* What a secondary process has of a controller. */
-struct nvme_lend {
-	struct nvme_lend *next;
-	struct nvme_ctrlr *c;
-	struct plx_mp_chan *ch;
-	bool gone; /* the process, or it is through with us */
-	bool parked, learning;
-	bool late;        /* it did not answer */
-	unsigned int out; /* commands at the controller */
-	struct plx_deadline until;
-	uint32_t nq;
-	struct lent_queue q[];
-};
-
-/* A command at the controller, for a secondary, or to delete what a dead one left. */
-struct lent_cmd {
-	struct nvme_lend *l; /* NULL: free */
-	struct lent_queue *q;
-	uint16_t cid;
-	uint8_t opcode;
-	bool own; /* nobody waits for it */
-};
-struct nvme_lent_cmds {
-	struct lent_cmd cmd[NVME_LENT];
-};
-static_assert(LENDS * LEND_CMDS <= NVME_LENT, "never short of room");
-
-static void
-tell(struct nvme_lend *l, enum nvme_mp_kind kind, const void *data, size_t len)
-{
-	if (!l->gone)
-		plx_mp_send(l->ch, kind, data, (uint32_t)len, NULL, 0);
-}
-
-static void
-tell_all(struct nvme_ctrlr *c, enum nvme_mp_kind kind, const void *data, size_t len)
-{
-	struct nvme_lend *l;
-
-	for (l = c->lends; l != NULL; l = l->next)
-		tell(l, kind, data, len);
-}
-
-/* ---- admin commands ---- */
-
-static struct lent_queue *
-own_queue(struct nvme_lend *l, uint32_t id)
-{
-	uint32_t i;
-
-	for (i = 0; i < l->nq; i++)
-		if (l->q[i].id == id)
-			return &l->q[i];
-	return NULL;
-}
-
-/* What a secondary may ask of the controller, and for which queue of its. @return 0, or the status
- * that it gets instead */
-static uint16_t
-permit(struct nvme_lend *l, struct nvme_sqe *sqe, struct lent_queue **q)
-{
-	uint32_t cdw10 = rte_le_to_cpu_32(sqe->cdw10), cdw11 = rte_le_to_cpu_32(sqe->cdw11);
-
-	*q = NULL;
-	switch (sqe->opcode) {
-	case nvme_admin_identify:
-	case nvme_admin_get_log_page:
-	case nvme_admin_get_features:
-		return 0;
-	case nvme_admin_create_cq:
-		*q = own_queue(l, cdw10 & 0xffff);
-		/* interrupts are the primary's */
-		return *q != NULL && !(*q)->cq && cdw11 == NVME_Q_PC ? 0 : NVME_SC_INVALID_FIELD;
-	case nvme_admin_create_sq:
-		*q = own_queue(l, cdw10 & 0xffff);
-		return *q != NULL && (*q)->cq && !(*q)->sq && cdw11 >> 16 == (*q)->id
-			       ? 0
-			       : NVME_SC_INVALID_FIELD;
-	case nvme_admin_delete_cq:
-	case nvme_admin_delete_sq:
-		*q = own_queue(l, cdw10 & 0xffff);
-		return *q != NULL ? 0 : NVME_SC_INVALID_FIELD;
-	case nvme_admin_abort_cmd:
-		return own_queue(l, cdw10 & 0xffff) != NULL ? 0 : NVME_SC_INVALID_FIELD;
-	default:
-		return NVME_SC_INVALID_OPCODE;
-	}
-}
-
-static void
-done(struct nvme_lend *l, uint16_t cid, uint16_t status, uint64_t result)
-{
-	struct nvme_mp_done d = {.cid = cid, .status = status, .result = result};
-
-	tell(l, NVME_MP_DONE, &d, sizeof(d));
-}
-
-static void
-send_cmd(struct nvme_lend *l, struct lent_queue *q, const struct nvme_sqe *sqe, uint16_t cid,
-	bool own)
-{
-	struct nvme_ctrlr *c = l->c;
-	uint16_t i;
-
-	for (i = 0; c->lent->cmd[i].l != NULL; i++)
-		;
-	c->lent->cmd[i] =
-		(struct lent_cmd){.l = l, .q = q, .cid = cid, .opcode = sqe->opcode, .own = own};
-	l->out++;
-	if (sqe->opcode == nvme_admin_create_cq)
-		q->cq = true; /* from here on: it may do it without answering */
-	else if (sqe->opcode == nvme_admin_create_sq)
-		q->sq = true;
-	nvme_admin_lent(c, sqe, i);
-}
-
-static int
-on_admin(struct nvme_lend *l, const struct plx_mp_msg *msg)
-{
-	struct nvme_ctrlr *c = l->c;
-	struct nvme_mp_cmd cmd;
-	struct lent_queue *q;
-	uint16_t status;
-
-	if (msg->len != sizeof(cmd))
-		return -EPROTO;
-	memcpy(&cmd, msg->data, sizeof(cmd));
-	status = permit(l, &cmd.sqe, &q);
-	if (status == 0 && (!c->admin.ready || c->state != NVME_RUNNING || l->out >= LEND_CMDS))
-		status = NVME_SC_ABORT_REQ;
-	if (status != 0)
-		done(l, (uint16_t)cmd.cid, status, 0);
-	else
-		send_cmd(l, q, &cmd.sqe, (uint16_t)cmd.cid, false);
-	return 0;
-}
-
-/* The controller's verdict on command i. */
-void
-nvme_lend_answered(struct nvme_ctrlr *c, uint16_t i, uint16_t status, uint64_t result)
-{
-	struct lent_cmd *cmd = c->lent != NULL ? &c->lent->cmd[i] : NULL;
-	struct nvme_lend *l = cmd != NULL ? cmd->l : NULL;
-
-	if (l == NULL) {
-		c->admin.bad++;
-		return;
-	}
-	cmd->l = NULL;
-	l->out--;
-	if (cmd->opcode == nvme_admin_create_cq)
-		cmd->q->cq = status == 0;
-	else if (cmd->opcode == nvme_admin_create_sq)
-		cmd->q->sq = status == 0;
-	else if (cmd->opcode == nvme_admin_delete_cq && status == 0)
-		cmd->q->cq = false;
-	else if (cmd->opcode == nvme_admin_delete_sq && status == 0)
-		cmd->q->sq = false;
-	if (!cmd->own)
-		done(l, cmd->cid, status, result);
-	else if (status != 0) /* it would not let go: only disabling it helps */
-		nvme_ctrlr_want_reset(c);
-}
-
-/* ---- where memory is ---- */
-
-struct map_walk {
-	struct nvme_lend *l;
-	struct nvme_mp_map m;
-};
-
-static void
-map_add(struct map_walk *w, uintptr_t va, size_t len, uint64_t iova)
-{
-	struct nvme_mp_map *m = &w->m;
-	struct plx_mem_range *r = m->n > 0 ? &m->r[m->n - 1] : NULL;
-
-	if (r != NULL && r->va + r->len == va && r->iova + r->len == iova) {
-		r->len += len;
-		return;
-	}
-	if (m->n == RTE_DIM(m->r)) {
-		tell(w->l, NVME_MP_MAP, m, sizeof(*m));
-		m->n = 0;
-	}
-	m->r[m->n++] = (struct plx_mem_range){.va = va, .len = len, .iova = iova};
-}
-
-/* Pieces that the domain has apart are told page by page. */
-static int
-map_seg(const struct plx_mem_seg *seg, void *arg)
-{
-	struct map_walk *w = arg;
-	const struct plx_mem_domain *dom = w->l->c->vfio->domain;
-	size_t step = seg->len, off;
-	uint64_t iova = plx_mem_iova(dom, (void *)seg->va, seg->len);
-
-	if (iova == PLX_BAD_IOVA)
-		step = RTE_MIN(seg->page_size, seg->len);
-	for (off = 0; off < seg->len; off += step) {
-		step = RTE_MIN(step, seg->len - off);
-		iova = plx_mem_iova(dom, (void *)(seg->va + off), step);
-		if (iova != PLX_BAD_IOVA)
-			map_add(w, seg->va + off, step, iova);
-	}
-	return 0;
-}
-
-static int
-learn_step(struct nvme_lend *l)
-{
-	struct map_walk *w;
-	int rc = plx_mem_domain_sync(l->c->vfio->domain);
-
-	if (rc == -EINPROGRESS)
-		return 0;
-	l->learning = false;
-	w = calloc(1, sizeof(*w));
-	if (w == NULL)
-		return 0; /* it will ask again */
-	w->l = l;
-	if (rc == 0)
-		rc = plx_mem_walk(map_seg, w);
-	w->m.rc = rc;
-	w->m.last = 1;
-	tell(l, NVME_MP_MAP, &w->m, sizeof(w->m));
-	free(w);
-	return 1;
-}
 
 /* ---- a secondary comes, asks and goes ---- */
 
@@ -268,12 +23,12 @@ static int
 on_stats(struct nvme_lend *l, const struct plx_mp_msg *msg)
 {
 	struct nvme_mp_stats st;
-	struct lent_queue *q;
+	struct nvme_lent_queue *q;
 
 	if (msg->len != sizeof(st))
 		return -EPROTO;
 	memcpy(&st, msg->data, sizeof(st));
-	q = own_queue(l, st.id);
+	q = nvme_lend_own(l, st.id);
 	if (q == NULL)
 		return -EPROTO;
 	q->nsid = st.nsid;
@@ -289,7 +44,7 @@ lend_recv(struct plx_mp_chan *ch, struct plx_mp_msg *msg)
 
 	switch (msg->kind) {
 	case NVME_MP_ADMIN:
-		return on_admin(l, msg);
+		return nvme_lend_admin(l, msg);
 	case NVME_MP_LEARN:
 		l->learning = true;
 		return 0;
@@ -362,7 +117,7 @@ check(struct nvme_ctrlr *c, char *why, size_t size)
 	if (!doorbells_mapped(c, 1))
 		return refuse(why, size, -ENOTSUP, c->name,
 			"its doorbells can't be mapped, they are messages of one process");
-	if (n == LENDS)
+	if (n == NVME_LENDS)
 		return refuse(why, size, -ENOSPC, c->name, "8 secondary processes have it already");
 	return 0;
 }
@@ -459,17 +214,6 @@ forget(struct nvme_lend *l)
 	free(l);
 }
 
-static void delete (struct nvme_lend *l, struct lent_queue *q)
-{
-	struct nvme_sqe sqe = {
-		.opcode = q->sq ? nvme_admin_delete_sq : nvme_admin_delete_cq,
-		.cdw10 = rte_cpu_to_le_32(q->id),
-	};
-
-	l->until = plx_deadline_in(l->c->admin_ms);
-	send_cmd(l, q, &sqe, 0, true);
-}
-
 /* One that is gone: its queues are deleted, one command at a time, then it is forgotten. What it
  * doesn't get done that way a reset does. */
 static int
@@ -487,7 +231,7 @@ reclaim(struct nvme_lend *l)
 	}
 	for (i = 0; i < l->nq; i++)
 		if (l->q[i].sq || l->q[i].cq) {
-			delete (l, &l->q[i]);
+			nvme_lend_delete(l, &l->q[i]);
 			return 1;
 		}
 	PLX_LOG(NOTICE, "nvme: %s: process %d has left, %u queues are free again", c->name,
@@ -507,7 +251,7 @@ nvme_lend_poll(struct nvme_ctrlr *c)
 		if (l->gone)
 			n += reclaim(l);
 		else if (l->learning && c->state == NVME_RUNNING)
-			n += learn_step(l);
+			n += nvme_lend_learn(l);
 	}
 	return n;
 }
@@ -516,17 +260,30 @@ nvme_lend_poll(struct nvme_ctrlr *c)
 
 /* Ask all for their hands off, and wait for it. One that doesn't answer is not waited for twice:
  * it finds its queues gone when it wakes up. */
-int
-nvme_lend_park(struct nvme_ctrlr *c)
+static int
+ask_off(struct nvme_ctrlr *c, enum nvme_mp_kind kind)
 {
 	struct nvme_lend *l;
 
 	for (l = c->lends; l != NULL; l = l->next) {
 		l->parked = false;
 		l->until = plx_deadline_in(l->late ? 0 : PARK_MS);
-		tell(l, NVME_MP_PARK, NULL, 0);
+		nvme_lend_tell(l, kind, NULL, 0);
 	}
 	return nvme_lend_parked(c);
+}
+
+int
+nvme_lend_park(struct nvme_ctrlr *c)
+{
+	return ask_off(c, NVME_MP_PARK);
+}
+
+/* It was shut down, and reaches nobody's memory any more. */
+int
+nvme_lend_off(struct nvme_ctrlr *c)
+{
+	return ask_off(c, NVME_MP_OFF);
 }
 
 int
@@ -560,12 +317,12 @@ nvme_lend_disabled(struct nvme_ctrlr *c)
 	uint32_t i;
 
 	for (i = 0; c->lent != NULL && i < NVME_LENT; i++) {
-		struct lent_cmd *cmd = &c->lent->cmd[i];
+		struct nvme_lent_cmd *cmd = &c->lent->cmd[i];
 
 		if (cmd->l == NULL)
 			continue;
 		if (!cmd->own)
-			done(cmd->l, cmd->cid, NVME_SC_ABORT_REQ, 0);
+			nvme_lend_done(cmd->l, cmd->cid, NVME_SC_ABORT_REQ, 0);
 		cmd->l->out--;
 		cmd->l = NULL;
 	}
@@ -586,6 +343,15 @@ nvme_lend_qids(struct nvme_ctrlr *c)
 			c->qid_used[l->q[i].id / 64] |= 1ull << l->q[i].id % 64;
 }
 
+static void
+tell_all(struct nvme_ctrlr *c, enum nvme_mp_kind kind, const void *data, size_t len)
+{
+	struct nvme_lend *l;
+
+	for (l = c->lends; l != NULL; l = l->next)
+		nvme_lend_tell(l, kind, data, len);
+}
+
 void
 nvme_lend_resume(struct nvme_ctrlr *c)
 {
@@ -598,11 +364,10 @@ nvme_lend_event(struct nvme_ctrlr *c, uint32_t dw0)
 	tell_all(c, NVME_MP_EVENT, &dw0, sizeof(dw0));
 }
 
-/* off: it was shut down, and reaches nobody's memory any more. */
 void
-nvme_lend_end(struct nvme_ctrlr *c, bool off)
+nvme_lend_lost(struct nvme_ctrlr *c)
 {
-	tell_all(c, off ? NVME_MP_OFF : NVME_MP_GONE, NULL, 0);
+	tell_all(c, NVME_MP_GONE, NULL, 0);
 }
 
 /* The transport is closed. */

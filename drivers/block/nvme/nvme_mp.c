@@ -24,7 +24,7 @@ struct nvme_mp {
 	struct plx_mp_chan *ch;
 	bool opened;
 	int closed; /* 0, or why the channel ended */
-	bool park, resume, off;
+	bool park, resume, off, cut;
 	uint16_t told; /* epoch of the last statistics */
 
 	/* where the primary maps memory */
@@ -280,6 +280,10 @@ nvme_mp_poll(struct nvme_ctrlr *c)
 		c->vfio->lost = mp->closed;
 	if (mp->park) /* it came at the end of another reset */
 		nvme_ctrlr_want_reset(c);
+	if (mp->off && !mp->cut && c->vfio->regions[0].nb_areas == 0) {
+		mp->cut = true; /* the kernel may have the device back */
+		plx_mp_send(mp->ch, NVME_MP_PARKED, NULL, 0, NULL, 0);
+	}
 	if (mp->told == c->epoch || mp->closed != 0)
 		return;
 	mp->told = c->epoch;

@@ -17,6 +17,8 @@
  *	queues are created again,	<-	NVME_MP_RESUME
  *	commands are sent again
  *	NVME_MP_RESET			->	a reset, for all
+ *	doorbells are unmapped		<-	NVME_MP_OFF: it was shut down
+ *	NVME_MP_PARKED			->	the kernel has it back
  */
 #include "nvme_priv.h"
 #include "plx_mp_drv.h"

@@ -23,6 +23,7 @@
  *	nvme_quirks.c what certain controllers don't say
  *	nvme_status.c statuses to errno
  *	nvme_lend.c   queues that secondary processes have, in the primary
+ *	nvme_lend_ask.c what they ask of the controller
  *	nvme_mp.c     the same, in the secondary
  */
 #include <stdbool.h>
@@ -459,8 +460,8 @@ int nvme_poll(struct plx_dev *dev);
 int nvme_detach(struct plx_dev *dev);
 void nvme_release(struct plx_dev *dev);
 
-/* nvme_lend.c: nothing happens where nothing is lent. park and parked: -EINPROGRESS until all that
- * answer have their hands off */
+/* nvme_lend.c: nothing happens where nothing is lent. park, off, parked: -EINPROGRESS until all
+ * that answer have their hands off */
 struct plx_mp_chan;
 struct plx_mp_queue;
 int nvme_lend_open(struct plx_dev *dev, struct plx_mp_chan *ch, const void *req, uint32_t len,
@@ -474,7 +475,8 @@ void nvme_lend_disabled(struct nvme_ctrlr *c);
 void nvme_lend_qids(struct nvme_ctrlr *c);
 void nvme_lend_resume(struct nvme_ctrlr *c);
 void nvme_lend_event(struct nvme_ctrlr *c, uint32_t dw0);
-void nvme_lend_end(struct nvme_ctrlr *c, bool off);
+int nvme_lend_off(struct nvme_ctrlr *c);
+void nvme_lend_lost(struct nvme_ctrlr *c);
 void nvme_lend_free(struct nvme_ctrlr *c);
 
 /* nvme_mp.c; only where c->mp is set */

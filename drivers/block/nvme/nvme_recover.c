@@ -44,9 +44,11 @@ bury(struct nvme_ctrlr *c)
 			nvme_queue_drain(q); /* rings: while there are registers */
 		all_taken &= q->dq.taken;
 	}
-	if (all_taken && (c->mp == NULL || nvme_mp_off(c)) && plx_vfio_cut(c->vfio) == 0) {
+	if (all_taken && plx_vfio_cut(c->vfio) == 0) {
 		c->regs = NULL;
-		flags = 0;
+		/* the kernel lets go of it when all processes have */
+		if (c->mp != NULL ? nvme_mp_off(c) : c->lends == NULL)
+			flags = 0;
 	}
 	for (q = c->queues; q != NULL; q = q->next) {
 		if (!q->dq.taken)
@@ -92,7 +94,7 @@ nvme_ctrlr_dead(struct nvme_ctrlr *c, int err)
 	for (ns = c->ns; ns != NULL; ns = ns->next)
 		plx_blk_removed(&ns->blk);
 	c->admin.ready = false; /* after owners have left: they read it */
-	nvme_lend_end(c, false);
+	nvme_lend_lost(c);
 	bury(c);
 }
 

@@ -238,6 +238,11 @@ command(char *line)
 	} else if (strcmp(word, "reset") == 0) {
 		rc = plx_blk_reset(w.blk);
 		printf("reset %d\n", rc);
+	} else if (strcmp(word, "heap") == 0) {
+		struct rte_malloc_socket_stats st = {0};
+
+		rte_malloc_get_socket_stats(0, &st);
+		printf("heap %zu\n", st.heap_allocsz_bytes);
 	} else if (strcmp(word, "late") == 0) {
 		late();
 	} else if (strcmp(word, "hush") == 0 || strcmp(word, "speak") == 0) {

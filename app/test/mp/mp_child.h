@@ -9,6 +9,7 @@
  *	open NAME BASE	-> "open": queue 0 of NAME works on blocks from BASE on
  *	count		-> "count ACCEPTED RETURNED BAD LAST": LAST status other than 0
  *	reset		-> "reset rc"
+ *	heap		-> "heap BYTES": that are allocated in the heap that all share
  *	hush, speak	whether plx_ctrl_poll() is called
  *	late		-> "late rc": memory that EAL gets now, beyond what it began with, holds
  *data close		-> "closed rc": stopped and closed, after collecting all detach

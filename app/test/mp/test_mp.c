@@ -458,8 +458,13 @@ test_both(struct child *pri)
 static void
 test_killed(struct child *pri)
 {
+	int before = ask(pri, "heap\n", "heap"), eal, after;
 	struct child c;
 
+	child_start(&c, "secondary");
+	REQUIRE(answer(&c, "ready") != NULL);
+	CHECK_EQ(child_end(&c, SIGKILL), -SIGKILL);
+	eal = ask(pri, "heap\n", "heap") - before;
 	for (int i = 0; i < kills; i++) {
 		secondary(&c, SECONDARY, 1000 + 100 * (uint64_t)i);
 		works(&c);
@@ -467,6 +472,10 @@ test_killed(struct child *pri)
 		queues_are(1);
 		works(pri);
 	}
+	/* nothing is lost but what EAL loses of each */
+	after = ask(pri, "heap\n", "heap");
+	CHECK(after - before <= (kills + 1) * (eal + 4096), "%d bytes lost, EAL's are %d each",
+		after - before, eal);
 }
 
 /* A reset is for all, whoever asks for it; a secondary that doesn't listen finds its queues gone

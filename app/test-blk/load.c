@@ -138,7 +138,8 @@ make_ops(struct tb_load *l, const struct tb_opts *o)
 		l->nop = 1; /* the writes follow */
 	if (o->mode == TB_MODE_TRIMWRITE)
 		l->op[0] = PLX_OP_DISCARD;
-	l->op_upto[l->nop - 1] = UINT32_MAX;
+	if (l->nop != 0)
+		l->op_upto[l->nop - 1] = UINT32_MAX;
 }
 
 static void
@@ -168,7 +169,10 @@ tb_load_create(struct tb_queue *q, const struct tb_opts *o, struct tb_zone *zone
 	l->zones = zones;
 	l->nzones = nzones;
 	l->once = o->once;
-	if (o->mode == TB_MODE_TRIMWRITE) {
+	l->ios = q->task->ios;
+	if (o->mode == TB_MODE_REPLAY) {
+		l->next = tb_replay_next;
+	} else if (o->mode == TB_MODE_TRIMWRITE) {
 		l->back = trimwrite_back;
 	} else if (o->mode == TB_MODE_COPY) {
 		l->back = copy_back;

@@ -57,7 +57,7 @@ struct tb_load {
 
 	/* replay */
 	const struct tb_replay_io *ios;
-	uint64_t nios, at;
+	uint64_t at;
 };
 
 /** Does this job need a tb_load? Else q->walk, q->op and q->mixed say all. */

@@ -197,6 +197,32 @@ opt_lat_percentile(struct tb_opts *o, const char *val)
 }
 
 const char *
+opt_replay_skip(struct tb_opts *o, const char *val)
+{
+	static const struct {
+		const char *name;
+		uint8_t op;
+	} ops[] = {{"read", PLX_OP_READ}, {"write", PLX_OP_WRITE}, {"trim", PLX_OP_DISCARD},
+		{"sync", PLX_OP_FLUSH}};
+
+	o->replay_skip = 0;
+	for (;; val++) {
+		size_t len = strcspn(val, ",");
+		unsigned int i;
+
+		for (i = 0; i < RTE_DIM(ops); i++)
+			if (strlen(ops[i].name) == len && strncmp(val, ops[i].name, len) == 0)
+				break;
+		if (i == RTE_DIM(ops))
+			return "a list of read, write, trim and sync, with commas";
+		o->replay_skip |= 1u << ops[i].op;
+		val += len;
+		if (*val == '\0')
+			return NULL;
+	}
+}
+
+const char *
 opt_lcores(struct tb_opts *o, const char *val)
 {
 	static const char right[] = "a list of lcores, as 1,3-5";
@@ -264,6 +290,9 @@ void
 tb_opts_init(struct tb_opts *o)
 {
 	*o = (struct tb_opts){.rwmix = UINT32_MAX,
+		.replay_time_scale = 100,
+		.replay_scale = 1,
+		.replay_align = 1,
 		.qd = 32,
 		.think_blocks = 1,
 		.lat_window_s = 0.1,
@@ -313,6 +342,26 @@ complete_ops(struct tb_opts *o)
 	return NULL;
 }
 
+/* A trace says what is done, where, and when. */
+static const char *
+complete_replay(struct tb_opts *o)
+{
+	if (o->iolog == NULL)
+		return o->no_stall || o->replay_redirect != NULL
+			       ? "--replay_no_stall and --replay_redirect are for --read_iolog"
+			       : NULL;
+	if (o->size != 0 || o->offset != 0 || o->io_size != 0 || o->queues > 1 || o->hop)
+		return "--read_iolog brings its own range, and has one queue a device";
+	o->mode = TB_MODE_REPLAY;
+	o->rw = "replay";
+	o->random = o->opmix = o->reads = o->writes = false;
+	o->ops = 0;
+	o->rwmix = UINT32_MAX;
+	o->dist = TB_DIST_UNIFORM;
+	o->queues = 1;
+	return NULL;
+}
+
 /* Does what is done take its place in the data that --verify looks for? */
 static const char *
 complete_verify(const struct tb_opts *o)
@@ -343,6 +392,10 @@ complete_bounds(struct tb_opts *o)
 		return "--time_based needs --runtime";
 	if (o->time_s != 0 && o->runtime_s != 0)
 		return "--time and --runtime contradict each other";
+	if (o->mode == TB_MODE_REPLAY) { /* its end */
+		o->time_s = RTE_MAX(o->time_s, o->runtime_s);
+		return NULL;
+	}
 	o->once = o->time_s == 0 && !o->time_based && o->io_size == 0 &&
 		  (o->size != 0 || o->runtime_s != 0 || o->verify_only);
 	if (o->runtime_s != 0)
@@ -368,6 +421,8 @@ tb_opts_complete(struct tb_opts *o)
 	o->unit = tb_sizes_unit(o->sizes);
 	o->bs = tb_sizes_max(o->sizes);
 	o->mixed_bs = o->unit != o->bs;
+	if (what == NULL)
+		what = complete_replay(o);
 	if (what == NULL)
 		what = complete_verify(o);
 	return what != NULL ? what : complete_bounds(o);

@@ -91,6 +91,26 @@ static const struct tb_option options[] = {
 		HELP("the device that --rw copy writes to, by its name"),
 		DOC("Each byte goes to the place that it had.")},
 
+	{OPT("read_iolog", NULL, "FILE", "", LOAD), TEXT(iolog),
+		HELP("replay a trace: fio's iolog (version 2 or 3), or blktrace's binary files"),
+		DOC("Several files with ``:`` between, as blktrace writes one for each CPU, are "
+		    "merged by time. The files of a trace are the devices of the run: by their "
+		    "names, else the first is the first. I/Os are submitted in the order of the "
+		    "trace, at its times, and a flush waits for all before it.")},
+	{OPT("replay_no_stall", NULL, NULL, "no", LOAD), FLAG(no_stall),
+		HELP("as fast as --iodepth allows, without its times")},
+	{OPT("replay_redirect", NULL, "DEVICE", "", LOAD), TEXT(replay_redirect),
+		HELP("all of it to this device, by its name")},
+	{OPT("replay_time_scale", NULL, "N", "100", LOAD), NUMBER(replay_time_scale, 1, 1000000),
+		HELP("percent of its speed: 200 is twice as "
+		     "fast (100)")},
+	{OPT("replay_scale", NULL, "N", "1", LOAD), NUMBER(replay_scale, 1, UINT32_MAX),
+		HELP("divide offsets by it")},
+	{OPT("replay_align", NULL, "SIZE", "", LOAD), SIZE(replay_align, 1, 1u << 30),
+		HELP("move offsets down to a multiple")},
+	{OPT("replay_skip", NULL, "LIST", "", LOAD), FN(opt_replay_skip),
+		HELP("leave out some of read, write, trim, sync")},
+
 	/* ---- how fast ---- */
 	{OPT("rate", NULL, "SIZE", "", RATE), FN(opt_rate),
 		HELP("bytes a second of each device, for each direction: 100M; 100M,20M"),

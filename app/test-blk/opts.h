@@ -52,12 +52,16 @@ struct tb_opts {
 	uint64_t io_size, number_ios; /**< of each device; 0: no bound */
 	const char *iolog;            /**< trace to replay */
 	bool no_stall;
-	uint16_t qd;     /**< I/Os in flight a queue */
-	uint16_t batch;  /**< I/Os a submit and a poll */
-	double time_s;   /**< 0: until size has moved */
-	uint64_t size;   /**< bytes of each device to work on; 0: all */
-	uint64_t offset; /**< where they begin */
-	uint16_t queues; /**< of each device; 0: one an lcore */
+	const char *replay_redirect;
+	uint32_t replay_time_scale; /**< percent */
+	uint64_t replay_scale, replay_align;
+	uint32_t replay_skip; /**< 1 << PLX_OP_* */
+	uint16_t qd;          /**< I/Os in flight a queue */
+	uint16_t batch;       /**< I/Os a submit and a poll */
+	double time_s;        /**< 0: until size has moved */
+	uint64_t size;        /**< bytes of each device to work on; 0: all */
+	uint64_t offset;      /**< where they begin */
+	uint16_t queues;      /**< of each device; 0: one an lcore */
 	bool lcores_given;
 	bool lcore[RTE_MAX_LCORE];
 	bool verify, allow_write;

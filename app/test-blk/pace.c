@@ -114,13 +114,20 @@ within_rates(struct tb_queue *q, const struct plx_blk_req *req, uint64_t now)
 	return true;
 }
 
-/* In a trace a flush goes alone. */
+/* In a trace a flush goes alone: it waits for all before it, and all behind it wait. */
 static bool
-in_turn(const struct tb_queue *q, uint16_t i)
+in_turn(struct tb_queue *q, const struct plx_blk_req *req)
 {
-	const struct tb_pace *p = q->pace;
+	struct tb_pace *p = q->pace;
+	bool none = p->passed == 0 && in_flight(q) == 0;
 
-	return !p->in_order || q->pend[i]->op != PLX_OP_FLUSH || (i == 0 && in_flight(q) == 0);
+	if (!p->in_order)
+		return true;
+	p->flushing &= !none;
+	if (p->flushing || (req->op == PLX_OP_FLUSH && !none))
+		return false;
+	p->flushing = req->op == PLX_OP_FLUSH;
+	return true;
 }
 
 uint16_t
@@ -135,8 +142,7 @@ tb_pace_allow(struct tb_queue *q, uint64_t now)
 			break;
 		if (p->due != NULL && now - p->origin < p->due[req - q->reqs])
 			break;
-		if (!in_turn(q, p->passed) || (p->passed > 0 && p->in_order &&
-						      q->pend[p->passed - 1]->op == PLX_OP_FLUSH))
+		if (!in_turn(q, req))
 			break;
 		if (p->think != 0 && !awake(q, now))
 			break;

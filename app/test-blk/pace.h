@@ -33,7 +33,8 @@ struct tb_pace {
 	/* a trace: when each request is due, since it began; NULL: at once */
 	uint64_t *due;
 	uint64_t origin;
-	bool in_order; /**< a flush waits for what is in flight, and all for it */
+	bool in_order; /**< a flush waits for what is in flight, and all for it: */
+	bool flushing; /**< one is out, or may go */
 
 	/* depth */
 	bool searching, search_once;

@@ -111,6 +111,8 @@ plan_task(struct tb_job *job, struct tb_task *t)
 	int rc = tb_verify_opts(&job->opts);
 	uint64_t pieces, nq = o->queues;
 
+	if (rc == TB_OK && o->mode == TB_MODE_REPLAY)
+		rc = tb_replay_plan(t);
 	if (rc == TB_OK)
 		rc = plan_check(o, t);
 	if (rc == TB_OK)
@@ -184,12 +186,17 @@ tb_job_plan(struct tb_job *job)
 	job->lcore_rates = calloc(job->run->session->nworker, sizeof(*job->lcore_rates));
 	if (job->tasks == NULL || job->lcore_rates == NULL)
 		return no_memory();
-	for (struct tb_dev *d = job->run->session->devs; rc == TB_OK && d != NULL; d = d->next) {
+	for (struct tb_dev *d = job->run->session->devs; d != NULL; d = d->next) {
 		if (d->removed || d == to)
 			continue;
 		job->tasks[job->ntask] = (struct tb_task){.job = job, .dev = d, .to = to};
-		rc = plan_task(job, &job->tasks[job->ntask++]);
+		job->ntask++;
 	}
+	if (job->opts.mode == TB_MODE_REPLAY)
+		rc = tb_trace_load(&job->trace, &job->opts);
+	for (uint32_t i = 0; rc == TB_OK && i < job->ntask; i++)
+		rc = plan_task(job, &job->tasks[i]);
+	tb_trace_free(&job->trace);
 	return rc;
 }
 
@@ -242,11 +249,13 @@ queue_range(struct tb_queue *q, const struct tb_opts *o)
 {
 	const struct tb_task *t = q->task;
 	const struct plx_blk_info *i = &t->dev->info;
-	uint64_t piece = o->mode == TB_MODE_APPEND ? i->zone_nblk : o->unit / i->block_size;
+	uint64_t piece = o->mode == TB_MODE_APPEND   ? i->zone_nblk
+			 : o->mode == TB_MODE_REPLAY ? 1
+						     : o->unit / i->block_size;
 	uint64_t pieces = t->nblocks / piece, seed = o->seed;
 	bool whole = o->once && !tb_load_needed(o);
 
-	q->nblk = o->unit / i->block_size;
+	q->nblk = o->mode == TB_MODE_REPLAY ? 1 : o->unit / i->block_size;
 	q->base = t->first + parts_before(pieces, t->nq, q->qid) * piece;
 	for (uint32_t k = 0; k <= t->dev->index; k++)
 		seed = tb_random(&seed);
@@ -275,7 +284,7 @@ queue_bounds(struct tb_queue *q, const struct tb_opts *o, double hz)
 		blocks = div_up(part(o->io_size, nq, q->qid), bsz);
 	else if (o->once)
 		blocks = q->walk.units * q->nblk;
-	q->left = UINT64_MAX;
+	q->left = o->mode == TB_MODE_REPLAY ? q->task->nios : UINT64_MAX;
 	if (q->load != NULL && o->mode != TB_MODE_APPEND)
 		q->load->left_blocks = blocks;
 	else if (blocks != UINT64_MAX && q->load == NULL)
@@ -403,6 +412,7 @@ tb_job_free(struct tb_job *job)
 			free_queue(&t->queues[k]);
 		free(t->queues);
 		tb_state_close(t->state);
+		free(t->ios);
 	}
 	free(job->tasks);
 	free(job->lcore_rates);

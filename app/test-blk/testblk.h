@@ -23,6 +23,7 @@
 #include "load.h"
 #include "opts.h"
 #include "pace.h"
+#include "replay.h"
 #include "verify.h"
 #include "verify_meta.h"
 #include "verify_state.h"
@@ -203,6 +204,8 @@ struct tb_task {
 	struct tb_dev *to; /**< copy: written to, with as many queues; else NULL */
 	uint16_t to_first_qid;
 	struct tb_state *state; /**< or NULL */
+	struct tb_replay_io *ios; /**< its part of the job's trace */
+	uint64_t nios;
 };
 
 /** Work of one kind on one or several devices. */
@@ -211,7 +214,8 @@ struct tb_job {
 	struct tb_run *run;
 	struct tb_task *tasks;
 	uint32_t ntask;
-	struct tb_sum *total;        /**< when the run has ended */
+	struct tb_sum *total; /**< when the run has ended */
+	struct tb_trace trace;
 	struct tb_rate *lcore_rates; /**< by worker, or NULL */
 	struct tb_series series;
 };

@@ -8,6 +8,7 @@
 
 #include "plx_eal.h"
 #include "plx_sigbus.h"
+#include "jobfile.h"
 #include "shell.h"
 
 volatile sig_atomic_t tb_interrupted, tb_stop;
@@ -81,17 +82,28 @@ open_json(const char *path)
 	return f;
 }
 
-/* One run on the devices of the command line. */
+static bool
+attached(const struct tb_session *s, const char *str)
+{
+	for (const struct tb_dev *d = s->devs; d != NULL; d = d->next)
+		if (strcmp(d->str, str) == 0)
+			return true;
+	return false;
+}
+
+/* One run of n jobs on the devices of them all; what two jobs attach is one. */
 static int
-batch(struct tb_session *s, const struct tb_opts *opts, FILE *json)
+batch(struct tb_session *s, const struct tb_opts *opts, uint32_t n, FILE *json)
 {
 	struct tb_run *run;
 	int rc = TB_OK;
 
-	for (uint32_t i = 0; rc == TB_OK && i < opts->ndev; i++)
-		rc = tb_session_attach(s, opts->dev[i]);
+	for (uint32_t j = 0; j < n; j++)
+		for (uint32_t i = 0; rc == TB_OK && i < opts[j].ndev; i++)
+			if (!attached(s, opts[j].dev[i]))
+				rc = tb_session_attach(s, opts[j].dev[i]);
 	if (rc == TB_OK)
-		rc = tb_run_start(s, opts, 1);
+		rc = tb_run_start(s, opts, n);
 	if (rc != TB_OK)
 		return rc;
 	run = s->run;
@@ -102,7 +114,7 @@ batch(struct tb_session *s, const struct tb_opts *opts, FILE *json)
 }
 
 static int
-session(const struct tb_opts *opts, FILE *json)
+session(const struct tb_opts *opts, const struct tb_jobs *jobs, FILE *json)
 {
 	struct tb_session s;
 	int rc = tb_session_init(&s);
@@ -110,7 +122,7 @@ session(const struct tb_opts *opts, FILE *json)
 	if (rc == TB_OK && (opts->interactive || opts->file != NULL || opts->ncmd != 0))
 		rc = tb_shell_run(&s, opts);
 	else if (rc == TB_OK)
-		rc = batch(&s, opts, json);
+		rc = batch(&s, jobs->opts, jobs->n, json);
 	return RTE_MAX(rc, tb_session_fini(&s));
 }
 
@@ -118,6 +130,7 @@ int
 main(int argc, char **argv)
 {
 	struct tb_opts opts;
+	struct tb_jobs jobs = {.opts = &opts, .n = 1};
 	int own = own_args(argc, argv), rc;
 	FILE *json;
 
@@ -129,15 +142,21 @@ main(int argc, char **argv)
 	case TB_PARSED_RUN:
 		break;
 	}
-	json = open_json(opts.json);
+	if (opts.jobfile != NULL && (rc = tb_jobs_load(&jobs, opts.jobfile, &opts)) != TB_OK) {
+		tb_jobs_free(&jobs);
+		return rc;
+	}
+	json = open_json(jobs.opts[0].json);
 	if (json == NULL)
 		return TB_USAGE;
 	rc = start_eal(own, argv);
 	if (rc < 0)
 		return rc == -EINVAL ? TB_USAGE : TB_FAIL;
 	catch_signals();
-	rc = session(&opts, json);
+	rc = session(&opts, &jobs, json);
 	plx_eal_cleanup();
+	if (opts.jobfile != NULL)
+		tb_jobs_free(&jobs);
 	if (json != stdout)
 		fclose(json);
 	return rc;

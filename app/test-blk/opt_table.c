@@ -19,11 +19,13 @@
 
 static const struct tb_option options[] = {
 	/* ---- devices ---- */
-	{OPT("dev", NULL, "STRING", NULL, DEVICE), FN(opt_dev),
+	{OPT("dev", "filename", "STRING", NULL, DEVICE), FN(opt_dev),
 		HELP("a device to test; may be given several times"),
 		DOC("A device string, see :doc:`/device_strings`. A controller with several "
 		    "namespaces is tested on all of them. Several devices are tested at the "
 		    "same time.")},
+	{OPT("on", NULL, "NAMES", "", DEVICE), TEXT(on),
+		HELP("of the devices that are attached, work on these only: ram0,nvme0/n1")},
 	{OPT("queues", NULL, "N", "", DEVICE), NUMBER(queues, 1, UINT16_MAX),
 		HELP("queues of each device (one for each lcore)"),
 		DOC("By default as far as the device has them. Queues of all devices are dealt "
@@ -164,6 +166,8 @@ static const struct tb_option options[] = {
 		HELP("end when so much was moved on each device")},
 	{OPT("number_ios", NULL, "N", "", BOUND), NUMBER(number_ios, 1, UINT64_MAX),
 		HELP("end after so many I/Os on each device")},
+	{OPT("startdelay", NULL, "S", "", BOUND), SECONDS(start_delay_s),
+		HELP("begin so long after the run")},
 	{OPT("offset", NULL, "SIZE", "0", BOUND), SIZE(offset, 0, UINT64_MAX),
 		HELP("begin here in each device (0)")},
 
@@ -216,6 +220,10 @@ static const struct tb_option options[] = {
 		HELP("run the shell's commands in a file; - for stdin")},
 	{OPT("cmd", NULL, "COMMANDS", NULL, PROGRAM), FN(opt_cmd),
 		HELP("run these, with ';' between; may be given several times")},
+	{OPT("jobfile", NULL, "FILE", NULL, PROGRAM), TEXT(jobfile),
+		HELP("run the jobs of a file in fio's format; - for stdin")},
+	{OPT("ignore-unknown", NULL, NULL, NULL, PROGRAM), FLAG(ignore_unknown),
+		HELP("warn of options in it that there are none of, and go on")},
 	{OPT("help", NULL, NULL, NULL, PROGRAM), ANSWER, HELP("this text")},
 	{OPT("help-rst", NULL, NULL, NULL, PROGRAM), ANSWER,
 		HELP("the options as reStructuredText, as the guide has them")},

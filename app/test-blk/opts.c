@@ -277,7 +277,7 @@ tb_opts_parse(struct tb_opts *o, int argc, char **argv)
 		if (p != TB_PARSED_RUN)
 			return p;
 	}
-	if (o->interactive || o->file != NULL || o->ncmd != 0)
+	if (o->interactive || o->file != NULL || o->ncmd != 0 || o->jobfile != NULL)
 		return TB_PARSED_RUN;
 	if (o->ndev == 0)
 		what = "--dev is missing; try --dev ram:size=64M, or --help";

@@ -24,6 +24,12 @@
 struct tb_opts {
 	const char *dev[TB_DEVS_MAX]; /**< device strings */
 	uint32_t ndev;
+	const char *on;   /**< names of devices to work on, with commas; NULL: all */
+	const char *name; /**< of a job in a file */
+	uint32_t group;   /**< begins when jobs of lesser groups are over */
+	double start_delay_s;
+	const char *jobfile;
+	bool ignore_unknown;            /**< in job files */
 	const char *rw;                 /**< as given */
 	bool random;                    /**< addresses: random, else sequential */
 	bool reads, writes;             /**< both: mixed */

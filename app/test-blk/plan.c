@@ -164,6 +164,34 @@ find_target(const struct tb_job *job, struct tb_dev **to)
 	return TB_USAGE;
 }
 
+/* Does a list with commas have the name? */
+static bool
+listed(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = list; (at = strstr(at, name)) != NULL; at++)
+		if ((at == list || at[-1] == ',') && (at[len] == ',' || at[len] == '\0'))
+			return true;
+	return false;
+}
+
+/* Is the job to work on a device? Without names on all that its options attached, or on all. */
+static bool
+works_on(const struct tb_job *job, const struct tb_dev *d, const struct tb_dev *to)
+{
+	const struct tb_opts *o = &job->opts;
+	bool given = o->ndev == 0;
+
+	if (d->removed || d == to)
+		return false;
+	if (o->on != NULL)
+		return listed(o->on, d->info.name);
+	for (uint32_t i = 0; i < o->ndev; i++)
+		given |= strcmp(o->dev[i], d->str) == 0;
+	return given;
+}
+
 int
 tb_job_plan(struct tb_job *job)
 {
@@ -176,9 +204,10 @@ tb_job_plan(struct tb_job *job)
 	if (rc != TB_OK)
 		return rc;
 	for (struct tb_dev *d = job->run->session->devs; d != NULL; d = d->next)
-		n += !d->removed && d != to;
+		n += works_on(job, d, to);
 	if (n == 0 || (to != NULL && n > 1)) {
-		tb_say(n == 0 ? "there is no device to work on"
+		tb_say(n == 0 ? job->opts.on != NULL ? "--on names no device that is attached"
+						     : "there is no device to work on"
 			      : "--rw copy: attach one device besides that of --copy_to");
 		return TB_USAGE;
 	}
@@ -187,7 +216,7 @@ tb_job_plan(struct tb_job *job)
 	if (job->tasks == NULL || job->lcore_rates == NULL)
 		return no_memory();
 	for (struct tb_dev *d = job->run->session->devs; d != NULL; d = d->next) {
-		if (d->removed || d == to)
+		if (!works_on(job, d, to))
 			continue;
 		job->tasks[job->ntask] = (struct tb_task){.job = job, .dev = d, .to = to};
 		job->ntask++;

@@ -232,6 +232,8 @@ print_title(const struct tb_job *job, FILE *out)
 {
 	const struct tb_opts *o = &job->opts;
 
+	if (o->name != NULL)
+		fprintf(out, "%s: ", o->name);
 	fprintf(out, "%s, %" PRIu32 " bytes an I/O, %u in flight a queue, bursts of %u%s\n\n",
 		o->rw, o->bs, o->qd, o->batch, tb_stop ? "; interrupted" : "");
 }

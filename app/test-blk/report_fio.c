@@ -290,9 +290,12 @@ tb_fio_job(const struct tb_job *job, uint32_t index)
 	const struct tb_counts *c = &job->total->c;
 	const struct tb_run *run = job->run;
 	json *o = json_object_new_object(), *sync;
-	char name[16];
+	char name[64];
 
-	snprintf(name, sizeof(name), "job%u", index);
+	if (job->opts.name != NULL)
+		snprintf(name, sizeof(name), "%s", job->opts.name);
+	else
+		snprintf(name, sizeof(name), "job%u", index);
 	add_str(o, "jobname", name);
 	add_u64(o, "groupid", 0);
 	add_u64(o, "error", first_error(job->total));

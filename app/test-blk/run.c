@@ -122,6 +122,44 @@ sync_memory(void)
 		tb_say("a device can't reach all of the buffers directly: %s", strerror(-rc));
 }
 
+/* ---- jobs that wait ---- */
+
+static bool
+job_done(const struct tb_job *job)
+{
+	for (uint32_t i = 0; i < job->ntask; i++)
+		for (uint16_t k = 0; k < job->tasks[i].nq; k++)
+			if (!__atomic_load_n(&job->tasks[i].queues[k].done, __ATOMIC_ACQUIRE))
+				return false;
+	return true;
+}
+
+static void
+hold_task(struct tb_task *t, bool held)
+{
+	for (uint16_t k = 0; k < t->nq; k++)
+		__atomic_store_n(&t->queues[k].held, held, __ATOMIC_RELEASE);
+}
+
+/* Let go of jobs whose time has come, and that wait for no other any more. */
+static void
+release_jobs(struct tb_run *run)
+{
+	double seconds = (double)(rte_rdtsc() - run->begun) / run->hz;
+
+	for (uint32_t j = 0; j < run->njob; j++) {
+		struct tb_job *job = &run->jobs[j];
+		bool held = seconds < job->opts.start_delay_s;
+
+		for (uint32_t i = 0; job->held && i < run->njob; i++)
+			held |= run->jobs[i].opts.group < job->opts.group &&
+				!job_done(&run->jobs[i]);
+		for (uint32_t i = 0; job->held && !held && i < job->ntask; i++)
+			hold_task(&job->tasks[i], false);
+		job->held &= held;
+	}
+}
+
 /* ---- queues on reactors ---- */
 
 static int
@@ -134,6 +172,7 @@ add_pollers(struct tb_task *t)
 		if (t->to != NULL)
 			q->bq_to = plx_blk_queue_get(t->to->blk, (uint16_t)(t->to_first_qid + i));
 		tb_queue_init(q);
+		q->held = t->job->held;
 		q->poller =
 			plx_poller_add(q->worker->reactor, t->dev->info.name, tb_queue_poll, q, 0);
 		if (q->poller == NULL) {
@@ -161,6 +200,11 @@ launch(struct tb_run *run)
 
 	for (uint32_t i = 0; i < s->nworker; i++)
 		s->workers[i].active = 0;
+	for (uint32_t j = 0; j < run->njob; j++) {
+		const struct tb_opts *o = &run->jobs[j].opts;
+
+		run->jobs[j].held = o->start_delay_s > 0 || o->group > run->jobs[0].opts.group;
+	}
 	for (uint32_t j = 0; j < run->njob; j++)
 		for (uint32_t i = 0; rc == TB_OK && i < run->jobs[j].ntask; i++)
 			rc = tb_zones_fetch(&run->jobs[j].tasks[i]);
@@ -251,6 +295,8 @@ watch(void *arg)
 	tb_session_events(d->s);
 	if (d->s->run != NULL)
 		tb_series_poll(d->s->run);
+	if (d->s->run != NULL)
+		release_jobs(d->s->run);
 	if ((d->s->run != NULL && tb_run_over(d->s->run)) ||
 		(d->wake != NULL && d->wake(d->arg) != 0))
 		plx_reactor_stop(d->reactor);
@@ -351,6 +397,10 @@ tb_run_drop_dev(struct tb_run *run, struct tb_dev *d)
 
 	if (d->blk == NULL)
 		return TB_OK;
+	for (uint32_t j = 0; j < run->njob; j++)
+		for (uint32_t i = 0; i < run->jobs[j].ntask; i++)
+			if (run->jobs[j].tasks[i].dev == d || run->jobs[j].tasks[i].to == d)
+				hold_task(&run->jobs[j].tasks[i], false);
 	/* its queues see their I/Os cancelled, and refused, and end */
 	rc = stop_dev(d);
 	if (rc == TB_OK)

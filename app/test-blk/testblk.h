@@ -149,6 +149,7 @@ struct tb_queue {
 	uint16_t npend_to;
 	uint64_t after_ramp; /**< the deadline then; 0: that is over, or there is none */
 	bool null;           /**< TB_MODE_NULL */
+	bool held;           /**< not begun yet; set by the main lcore */
 	enum tb_phase phase;
 	bool done;             /**< nothing is done on its lcore any more; read by the main lcore */
 	uint16_t nidle, npend; /**< entries of idle and pend */
@@ -218,6 +219,7 @@ struct tb_job {
 	struct tb_trace trace;
 	struct tb_rate *lcore_rates; /**< by worker, or NULL */
 	struct tb_series series;
+	bool held; /**< waits for other jobs, or its time */
 };
 
 /** An lcore with a reactor. */

@@ -509,6 +509,27 @@ slow_turn(struct tb_queue *q)
 	return n;
 }
 
+static void
+choose_turn(struct tb_queue *q)
+{
+	if (q->null)
+		q->turn = turn_null;
+	else if (q->looks || q->fua || q->flush.every != 0 || q->load != NULL || q->pace != NULL)
+		q->turn = slow_turn;
+	else
+		q->turn = turns[q->walk.kind][q->mixed ? 2 : q->op];
+}
+
+/* Its job has not begun. */
+static int
+turn_held(struct tb_queue *q)
+{
+	if (__atomic_load_n(&q->held, __ATOMIC_ACQUIRE) && !tb_stop)
+		return 0;
+	choose_turn(q);
+	return slow_turn(q);
+}
+
 int
 tb_queue_poll(void *queue)
 {
@@ -531,12 +552,7 @@ tb_queue_init(struct tb_queue *q)
 		q->left = q->deadline = UINT64_MAX;
 	}
 	q->looks = q->verify || q->meta.ext != NULL;
-	if (q->null)
-		q->turn = turn_null;
-	else if (q->looks || q->fua || q->flush.every != 0 || q->load != NULL || q->pace != NULL)
-		q->turn = slow_turn;
-	else
-		q->turn = turns[q->walk.kind][q->mixed ? 2 : q->op];
+	q->turn = turn_held;
 }
 
 void

@@ -82,16 +82,23 @@ open_json(const char *path)
 	return f;
 }
 
+/* Is device i of a job there already, for another job that names as many of the same? */
 static bool
-attached(const struct tb_session *s, const char *str)
+attached(const struct tb_session *s, const struct tb_opts *o, uint32_t i)
 {
-	for (const struct tb_dev *d = s->devs; d != NULL; d = d->next)
-		if (strcmp(d->str, str) == 0)
-			return true;
-	return false;
+	const struct plx_dev *last = NULL;
+	uint32_t want = 0, have = 0;
+
+	for (uint32_t k = 0; k <= i; k++)
+		want += strcmp(o->dev[k], o->dev[i]) == 0;
+	for (const struct tb_dev *d = s->devs; d != NULL; d = d->next) {
+		have += strcmp(d->str, o->dev[i]) == 0 && d->attachment != last;
+		last = d->attachment;
+	}
+	return have >= want;
 }
 
-/* One run of n jobs on the devices of them all; what two jobs attach is one. */
+/* One run of n jobs on the devices of them all; what two jobs name is one. */
 static int
 batch(struct tb_session *s, const struct tb_opts *opts, uint32_t n, FILE *json)
 {
@@ -100,7 +107,7 @@ batch(struct tb_session *s, const struct tb_opts *opts, uint32_t n, FILE *json)
 
 	for (uint32_t j = 0; j < n; j++)
 		for (uint32_t i = 0; rc == TB_OK && i < opts[j].ndev; i++)
-			if (!attached(s, opts[j].dev[i]))
+			if (!attached(s, &opts[j], i))
 				rc = tb_session_attach(s, opts[j].dev[i]);
 	if (rc == TB_OK)
 		rc = tb_run_start(s, opts, n);

@@ -284,6 +284,18 @@ first_error(const struct tb_sum *s)
 	return s->c.failed != 0 ? EIO : s->c.cancelled != 0 ? ECANCELED : 0;
 }
 
+/* The depth of a queue, or what a search for one found: the least of all queues. */
+static uint32_t
+found_depth(const struct tb_job *job)
+{
+	uint32_t depth = job->opts.qd;
+
+	for (uint32_t i = 0; job->opts.lat_target_s != 0 && i < job->ntask; i++)
+		for (uint16_t k = 0; k < job->tasks[i].nq; k++)
+			depth = RTE_MIN(depth, job->tasks[i].queues[k].pace->lat.good);
+	return depth;
+}
+
 json *
 tb_fio_job(const struct tb_job *job, uint32_t index)
 {
@@ -306,8 +318,8 @@ tb_fio_job(const struct tb_job *job, uint32_t index)
 	add_direction(o, "write", job, TB_WRITE);
 	add_direction(o, "trim", job, TB_TRIM);
 	sync = add_object(o, "sync");
-	add_u64(sync, "total_ios", 0);
-	add_latency(sync, "lat_ns", NULL, 1);
+	add_u64(sync, "total_ios", job->total->lat[TB_OTHER].n);
+	add_latency(sync, "lat_ns", &job->total->lat[TB_OTHER], 1e9 / run->hz);
 	add_usage(o, run);
 	add_depths(o, c);
 	add_calls(o, "iodepth_submit", c->lent_calls, 0);
@@ -315,10 +327,11 @@ tb_fio_job(const struct tb_job *job, uint32_t index)
 	add_bounds(o, "latency_ns", job, 1e-9, false);
 	add_bounds(o, "latency_us", job, 1e-6, false);
 	add_bounds(o, "latency_ms", job, 1e-3, true);
-	add_u64(o, "latency_depth", job->opts.qd);
-	add_u64(o, "latency_target", 0);
-	add_double(o, "latency_percentile", 100);
-	add_u64(o, "latency_window", 0);
+	add_u64(o, "latency_depth", found_depth(job));
+	add_u64(o, "latency_target", (uint64_t)(job->opts.lat_target_s * 1e6));
+	add_double(o, "latency_percentile", job->opts.lat_percentile);
+	add_u64(o, "latency_window",
+		job->opts.lat_target_s == 0 ? 0 : (uint64_t)(job->opts.lat_window_s * 1e6));
 	return o;
 }
 

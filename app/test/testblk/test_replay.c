@@ -202,6 +202,7 @@ blktrace_bad(void)
 
 #define SIZE (1 << 20)
 #define QD 4
+#define ZONE 512 /* blocks */
 
 /* A queue of the device that keeps a list of what was submitted. */
 struct recorder {
@@ -215,6 +216,8 @@ struct recorder {
 	unsigned int n, inflight, most;
 	bool alone; /* nothing went together with a flush */
 	bool flush;
+	uint8_t appended[2048]; /* times that a block was, since its zone was reset */
+	unsigned int resets;
 };
 
 static uint16_t
@@ -223,6 +226,8 @@ recorder_submit(struct plx_blkq *q, struct plx_blk_req *const *reqs, uint16_t n)
 	struct recorder *r = (struct recorder *)q;
 
 	for (uint16_t i = 0; i < n; i++) {
+		if (reqs[i]->op == PLX_OP_ZONE_APPEND || reqs[i]->op == PLX_OP_ZONE_RESET)
+			continue;
 		REQUIRE(r->n < RTE_DIM(r->log));
 		r->log[r->n].op = reqs[i]->op;
 		r->log[r->n].lba = reqs[i]->lba;
@@ -243,7 +248,18 @@ recorder_poll(struct plx_blkq *q, struct plx_blk_req **reqs, uint16_t n)
 	struct recorder *r = (struct recorder *)q;
 
 	n = plx_blkq_poll(r->real, reqs, n);
-	r->inflight -= n;
+	for (uint16_t i = 0; i < n; i++) {
+		const struct plx_blk_req *req = reqs[i];
+		bool append = req->op == PLX_OP_ZONE_APPEND;
+
+		r->inflight -= !append && req->op != PLX_OP_ZONE_RESET;
+		if (req->op == PLX_OP_ZONE_RESET) {
+			r->resets++;
+			memset(r->appended + req->lba, 0, ZONE);
+		}
+		for (uint32_t k = 0; append && req->status == 0 && k < req->nblk; k++)
+			r->appended[req->result + k]++;
+	}
 	r->flush &= r->inflight != 0;
 	return n;
 }
@@ -260,7 +276,8 @@ struct bench {
 };
 
 static void
-bench_up(struct bench *b, const struct rig *g, const struct tb_opts *o)
+bench_up(struct bench *b, const struct rig *g, const struct tb_opts *o, struct tb_zone *zones,
+	uint32_t nzones)
 {
 	struct tb_queue *q = &b->q;
 
@@ -291,11 +308,12 @@ bench_up(struct bench *b, const struct rig *g, const struct tb_opts *o)
 	q->data = plx_mem_alloc((size_t)QD * q->stride, 4096, -1);
 	REQUIRE(q->data != NULL && q->sum != NULL);
 	memset(q->data, 0x77, (size_t)QD * q->stride);
-	REQUIRE(tb_replay_plan(&b->task) == TB_OK);
+	if (o->mode == TB_MODE_REPLAY)
+		REQUIRE(tb_replay_plan(&b->task) == TB_OK);
 	tb_walk_init(&q->walk, TB_WALK_SEQ, g->info.nblocks, 1);
-	REQUIRE(tb_load_create(q, &b->job.opts, NULL, 0) == 0);
+	REQUIRE(tb_load_create(q, &b->job.opts, zones, nzones) == 0);
 	REQUIRE(tb_pace_create(q, &b->job.opts, 1, NULL, b->run.hz) == 0);
-	q->left = b->task.nios;
+	q->left = o->mode == TB_MODE_REPLAY ? b->task.nios : UINT64_MAX;
 	tb_queue_init(q);
 	q->poller = plx_poller_add(b->worker.reactor, "q", tb_queue_poll, q, 0);
 	REQUIRE(q->poller != NULL);
@@ -357,7 +375,7 @@ replayed(bool no_stall)
 	o.no_stall = no_stall;
 	REQUIRE(tb_opts_complete(&o) == NULL);
 	REQUIRE(parse_text(&b->job.trace, trace_text) == 0);
-	bench_up(b, &g, &o);
+	bench_up(b, &g, &o, NULL, 0);
 	begun = rte_get_tsc_cycles();
 	plx_reactor_run(b->worker.reactor);
 
@@ -391,6 +409,40 @@ replayed(bool no_stall)
 	rig_down(&g);
 }
 
+/* Each block of a zone's capacity is appended to once for each reset; four requests are in flight,
+ * of sizes that don't fill a zone evenly. */
+static void
+append(void)
+{
+	struct bench *b = aligned_alloc(64, RTE_ALIGN_CEIL(sizeof(*b), 64));
+	struct tb_zone *zones = calloc(4, sizeof(*zones));
+	struct tb_opts o;
+	struct rig g;
+
+	REQUIRE(b != NULL && zones != NULL);
+	memset(b, 0, sizeof(*b));
+	rig_up(&g, "ram:size=1M,zone=256K,zcap=200K", 64, false);
+	CHECK_EQ(g.info.zone_nblk, ZONE);
+	for (unsigned int i = 0; i < 4; i++)
+		zones[i] = (struct tb_zone){.lba = i * ZONE, .capacity = 400};
+	tb_opts_init(&o);
+	o.qd = QD;
+	REQUIRE(tb_option_set(tb_opts_lookup("rw", 2), &o, "append") == NULL);
+	REQUIRE(tb_sizes_split(o.sizes, "512/30:1536/30:4608/") == NULL);
+	o.size = SIZE;
+	REQUIRE(tb_opts_complete(&o) == NULL && o.once && o.writes);
+	bench_up(b, &g, &o, zones, 4);
+	plx_reactor_run(b->worker.reactor);
+	CHECK_EQ(b->rec.resets, 4);
+	for (unsigned int i = 0; i < 4 * ZONE; i++)
+		CHECK_EQ(b->rec.appended[i], i % ZONE < 400);
+	CHECK(tb_sum_balances(b->q.sum));
+	CHECK_EQ(b->q.sum->c.failed, 0);
+	CHECK_EQ(b->q.sum->moved[TB_WRITE], 4 * 400 * 512);
+	bench_down(b);
+	rig_down(&g);
+}
+
 static void
 replay_timed(void)
 {
@@ -414,6 +466,7 @@ main(int argc, char **argv)
 	REQUIRE(plx_eal_init_app(1, argv) >= 0);
 	RUN(replay_timed);
 	RUN(replay_fast);
+	RUN(append);
 	plx_eal_cleanup();
 	return TEST_RESULT();
 }

@@ -337,6 +337,8 @@ complete_ops(struct tb_opts *o)
 	o->writes = (o->ops & change) != 0;
 	if (o->dist != TB_DIST_UNIFORM && !o->random)
 		return "--random_distribution is for the random modes";
+	if (o->hop && o->mode == TB_MODE_COPY)
+		return "--hop and --rw copy don't go together";
 	if ((o->mode == TB_MODE_COPY) != (o->copy_to != NULL))
 		return "--rw copy and --copy_to go together";
 	return NULL;
@@ -350,7 +352,7 @@ complete_replay(struct tb_opts *o)
 		return o->no_stall || o->replay_redirect != NULL
 			       ? "--replay_no_stall and --replay_redirect are for --read_iolog"
 			       : NULL;
-	if (o->size != 0 || o->offset != 0 || o->io_size != 0 || o->queues > 1 || o->hop)
+	if (o->size != 0 || o->offset != 0 || o->io_size != 0 || o->queues > 1)
 		return "--read_iolog brings its own range, and has one queue a device";
 	o->mode = TB_MODE_REPLAY;
 	o->rw = "replay";

@@ -33,6 +33,11 @@ static const struct tb_option options[] = {
 		    "works on its own part of the device.")},
 	{OPT("lcores", NULL, "LIST", "", DEVICE), FN(opt_lcores),
 		HELP("run queues on these of EAL's lcores (all)")},
+	{OPT("hop", NULL, NULL, "no", DEVICE), FLAG(hop),
+		HELP("each queue is worked by another lcore than the one that submits to it"),
+		DOC("Requests and completions go over rings to the next lcore, which owns the "
+		    "device's queue: what a device with fewer queues than lcores costs. See "
+		    ":doc:`/reactor`.")},
 	{OPT("allow-write", NULL, NULL, "no", DEVICE), FLAG(allow_write),
 		HELP("permit writes to more than software devices"),
 		DOC("Without it nothing is written to a device that is not a software device of "

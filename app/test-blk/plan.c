@@ -360,6 +360,22 @@ queue_load(struct tb_queue *q, const struct tb_opts *o)
 	return tb_pace_create(q, o, q->task->nq, lcore, s->hz) == 0 ? TB_OK : no_memory();
 }
 
+/* The lcore that works the device's queue for another's user: the next one of the job. */
+static int
+next_owner(struct tb_queue *q)
+{
+	const struct tb_session *s = q->task->job->run->session;
+	uint32_t at = (uint32_t)(q->worker - s->workers);
+
+	for (uint32_t i = 1; i < s->nworker; i++) {
+		q->owner = &s->workers[(at + i) % s->nworker];
+		if (chosen(&q->task->job->opts, q->owner))
+			return TB_OK;
+	}
+	tb_say("--hop takes two lcores: give them with -l before the '--'");
+	return TB_USAGE;
+}
+
 static int
 plan_queue(struct tb_task *t, uint16_t qid)
 {
@@ -377,6 +393,8 @@ plan_queue(struct tb_task *t, uint16_t qid)
 	q->op = o->reads ? PLX_OP_READ : PLX_OP_WRITE;
 	q->read_below = ((uint64_t)o->rwmix << 32) / 100;
 	queue_range(q, o);
+	if (o->hop && (rc = next_owner(q)) != TB_OK)
+		return rc;
 	rc = queue_load(q, o);
 	if (rc != TB_OK)
 		return rc;

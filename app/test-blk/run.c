@@ -173,6 +173,8 @@ add_pollers(struct tb_task *t)
 			q->bq_to = plx_blk_queue_get(t->to->blk, (uint16_t)(t->to_first_qid + i));
 		tb_queue_init(q);
 		q->held = t->job->held;
+		if (q->owner != NULL && tb_hop_open(q) != TB_OK)
+			return TB_FAIL;
 		q->poller =
 			plx_poller_add(q->worker->reactor, t->dev->info.name, tb_queue_poll, q, 0);
 		if (q->poller == NULL) {
@@ -182,6 +184,14 @@ add_pollers(struct tb_task *t)
 		q->worker->active++;
 	}
 	return TB_OK;
+}
+
+static void
+close_hops(struct tb_task *t)
+{
+	for (uint16_t i = 0; t->queues != NULL && i < t->nq; i++)
+		if (t->queues[i].share != NULL)
+			tb_hop_collect(&t->queues[i]);
 }
 
 static int
@@ -259,6 +269,9 @@ tb_run_start(struct tb_session *s, const struct tb_opts *opts, uint32_t n)
 	if (rc == TB_OK)
 		rc = launch(run);
 	if (rc != TB_OK) {
+		for (uint32_t j = 0; j < run->njob; j++)
+			for (uint32_t i = 0; i < run->jobs[j].ntask; i++)
+				close_hops(&run->jobs[j].tasks[i]);
 		close_devs(s);
 		tb_run_free(run);
 		return rc;
@@ -358,6 +371,7 @@ collect(struct tb_task *t)
 {
 	if (t->dev->blk == NULL) /* dropped */
 		return;
+	close_hops(t);
 	for (uint16_t i = 0; i < t->nq; i++) {
 		tb_queue_collect(&t->queues[i]);
 		if (t->queues[i].lost)

@@ -147,9 +147,11 @@ struct tb_queue {
 	struct plx_blkq *bq_to;       /**< copy: of the device that is written to */
 	struct plx_blk_req **pend_to; /**< read, and not accepted there yet */
 	uint16_t npend_to;
-	uint64_t after_ramp; /**< the deadline then; 0: that is over, or there is none */
-	bool null;           /**< TB_MODE_NULL */
-	bool held;           /**< not begun yet; set by the main lcore */
+	uint64_t after_ramp;          /**< the deadline then; 0: that is over, or there is none */
+	bool null;                    /**< TB_MODE_NULL */
+	bool held;                    /**< not begun yet; set by the main lcore */
+	struct plx_blkr_share *share; /**< hop: what bq is a user's queue of; */
+	struct tb_worker *owner;      /**< who works the device's */
 	enum tb_phase phase;
 	bool done;             /**< nothing is done on its lcore any more; read by the main lcore */
 	uint16_t nidle, npend; /**< entries of idle and pend */
@@ -309,6 +311,8 @@ int tb_zones_fetch(struct tb_task *task);
 /** Choose the turn and begin; the reactor's poller is tb_queue_poll. */
 void tb_queue_init(struct tb_queue *q);
 int tb_queue_poll(void *queue);
+/** Nothing of it is done any more on w, which stops when that was its last. */
+void tb_queue_done(struct tb_queue *q, struct tb_worker *w);
 /** After plx_blk_stop(): collect what is left. */
 void tb_queue_collect(struct tb_queue *q);
 
@@ -350,6 +354,15 @@ void tb_data_unlend(struct tb_queue *q, const struct plx_blk_req *req);
 void tb_data_commit(const struct tb_queue *q);
 /** What a finished I/O means for the data that is known to be on the device. */
 void tb_data_back(struct tb_queue *q, const struct plx_blk_req *req, uint64_t now);
+
+/* hop.c */
+/** Make q->bq, the device's queue, one that q->owner works and q is a user of. No reactor runs. */
+int tb_hop_open(struct tb_queue *q);
+/** Its user is done: let the owner end it, which then is tb_queue_done(). @return false: not now,
+ * try again */
+bool tb_hop_end(struct tb_queue *q);
+/** tb_queue_collect() of what was lost, and the end of its share; no reactor runs. */
+void tb_hop_collect(struct tb_queue *q);
 
 /* sum.c */
 /** @return an empty one, or NULL after one line */

@@ -427,15 +427,35 @@ begin(struct tb_queue *q, uint64_t now)
 		tb_pace_begin(q, now);
 }
 
+/* One less to do on a worker. */
+static void
+leave(struct tb_worker *w)
+{
+	if (__atomic_sub_fetch(&w->active, 1, __ATOMIC_RELEASE) == 0 && !w->main)
+		plx_reactor_stop(w->reactor);
+}
+
+void
+tb_queue_done(struct tb_queue *q, struct tb_worker *w)
+{
+	__atomic_store_n(&q->done, true, __ATOMIC_RELEASE);
+	leave(w);
+}
+
 static void
 finish(struct tb_queue *q)
 {
+	bool hop = q->share != NULL; /* the owner may end it before this returns */
+
+	if (hop && !tb_hop_end(q))
+		return;
 	q->phase = TB_DONE;
 	plx_poller_del(q->poller);
 	q->poller = NULL;
-	__atomic_store_n(&q->done, true, __ATOMIC_RELEASE);
-	if (__atomic_sub_fetch(&q->worker->active, 1, __ATOMIC_RELEASE) == 0 && !q->worker->main)
-		plx_reactor_stop(q->worker->reactor);
+	if (hop)
+		leave(q->worker);
+	else
+		tb_queue_done(q, q->worker);
 }
 
 /* What was written last. @return whether it is under way, or will be */

@@ -215,8 +215,25 @@ def test_jobs(d):
     check(rc == 0 and "'direct' is ignored" in err and 'a: read' in out, f'ignore: {err} {out}')
 
 
+def test_hop():
+    """Each queue by way of another lcore; a device that leaves under it is no less accounted for."""
+    cpus = sorted(os.sched_getaffinity(0))[:2]
+    rc, _, err = run('--dev', 'ram:size=1M', '--hop', lcores=str(cpus[0]))
+    check(rc == 2 and 'two lcores' in err, f'hop: {rc} {err}')
+    if len(cpus) < 2:
+        return
+    two = f'{cpus[0]},{cpus[1]}'
+    t = total('--dev', 'ram:size=4M', '--hop', '--rw', 'randwrite', '--size', '4M', '--bs', '32k',
+              '--verify', 'crc32c', lcores=two)
+    check(t['write']['ios'] == t['readback']['ios'] == 128, f'hop: {t}')
+    rc, out, err = run('--cmd', 'attach ram:size=4M,name=a; set hop yes; set time 30; start; '
+                       'sleep 0.2; detach a; sleep 0.1; stop', lcores=two)
+    check(rc == 1 and 'ESHUTDOWN' in out and 'lost' not in out, f'hop, detach: {rc} {out} {err}')
+
+
 test_mixes()
 test_bounds()
+test_hop()
 test_depth()
 test_append()
 with tempfile.TemporaryDirectory() as tmp:

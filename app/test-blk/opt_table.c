@@ -122,8 +122,9 @@ static const struct tb_option options[] = {
 	{OPT("rate", NULL, "SIZE", "", RATE), FN(opt_rate),
 		HELP("bytes a second of each device, for each direction: 100M; 100M,20M"),
 		DOC("One value is a limit of reads, one of writes and one of trims; several, with "
-		    "commas, are of reads, writes and trims, and an empty one is none. Queues of "
-		    "a device have equal parts of it.")},
+		    "commas, are of reads, writes and trims, and an empty one is none. A mix keeps "
+		    "its shares: the direction that is at its limit first holds the others. Queues "
+		    "of a device have equal parts of it.")},
 	{OPT("rate_iops", NULL, "N", "", RATE), FN(opt_rate_iops), HELP("likewise I/Os a second"),
 		DOC("With ``--rate``, what is reached first.")},
 	{OPT("lcore_rate", NULL, "SIZE", "", RATE), SIZE(lcore_rate, 1, UINT64_MAX),

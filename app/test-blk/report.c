@@ -234,9 +234,9 @@ print_title(const struct tb_job *job, FILE *out)
 
 	if (o->name != NULL)
 		fprintf(out, "%s: ", o->name);
-	fprintf(out, "%s, %" PRIu32 " bytes an I/O, %u in flight a queue, bursts of %u%s%s\n\n",
-		o->rw, o->bs, o->qd, o->batch, o->hop ? ", by way of another lcore" : "",
-		tb_stop ? "; interrupted" : "");
+	fprintf(out, "%s, %s%" PRIu32 " bytes an I/O, %u in flight a queue, bursts of %u%s%s\n\n",
+		o->rw, o->unit != o->bs ? "up to " : "", o->bs, o->qd, o->batch,
+		o->hop ? ", by way of another lcore" : "", tb_stop ? "; interrupted" : "");
 }
 
 void

@@ -144,6 +144,8 @@ calls(const uint64_t *by_size)
 double
 tb_sum_bytes(const struct tb_sum *s, unsigned int side, uint32_t bs)
 {
+	if (side == TB_OTHER) /* moves nothing */
+		return 0;
 	return s->moved[side] != 0 ? (double)s->moved[side] / (double)s->lat[side].n : bs;
 }
 

@@ -77,9 +77,8 @@ mem_arena_create(void)
 	mem.arena_fd = fd;
 	PLX_LOG(NOTICE,
 		"mem: EAL's memory can't be shared with other processes in few pieces: %zu MB of "
-		"our "
-		"own for queues, data in EAL's is copied for vfio-user devices; EAL's option "
-		"--single-file-segments avoids that",
+		"our own for queues, data in EAL's is copied for devices that other processes "
+		"serve; EAL's option --single-file-segments avoids that",
 		ARENA_LEN >> 20);
 	return;
 fail:

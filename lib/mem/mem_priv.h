@@ -146,6 +146,7 @@ struct mem_domain {
 	bool offline;   /* not to be touched by plx_mem_sync(): lost, or never synced */
 	bool todo;      /* in this round of plx_mem_sync() */
 	bool full;      /* max_maps was told */
+	bool unshared;  /* memory without a file was told */
 	bool learning;  /* where another process maps memory, */
 	uint64_t frees; /* from mem.frees on */
 };

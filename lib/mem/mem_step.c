@@ -214,12 +214,31 @@ piece_add(struct mem_domain *d, const struct plx_mem_seg *seg, struct mem_reg *r
 	return 0;
 }
 
+/* Memory registered without a file can't be shared with another process; told once. */
+static void
+tell_unshared(struct mem_domain *d)
+{
+	for (uint32_t i = 0; d->conf.need_fd && !d->unshared && i < mem.nb_known; i++) {
+		const struct plx_mem_seg *seg = &mem.known[i].seg;
+
+		if (mem.known[i].reg == NULL || seg->fd >= 0)
+			continue;
+		d->unshared = true;
+		PLX_LOG(WARNING,
+			"mem: %s: can't share %zu KB at %#" PRIxPTR ", no file is behind it: "
+			"requests into it are copied; take memory of memfd_create() and register "
+			"it with its fd",
+			d->name, seg->len >> 10, seg->va);
+	}
+}
+
 /* Fixed memory first: where mappings are few it gets them. */
 static int
 phase_add(struct mem_domain *d)
 {
 	int rc = for_each_piece(d, true, piece_add);
 
+	tell_unshared(d);
 	return rc == 0 ? for_each_piece(d, false, piece_add) : rc;
 }
 

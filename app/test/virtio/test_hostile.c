@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -585,6 +586,38 @@ intr(bool packed)
 	plx_mem_free(buf);
 }
 
+/* Memory that can't be shared is reached by copies, whether it was registered or not. */
+static void
+test_unshared(void)
+{
+	uint8_t *va = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct plx_blk_req r, *p = &r;
+	struct plx_blk_stats st;
+
+	REQUIRE(va != MAP_FAILED);
+	begin(HONEST, false);
+	open_device("");
+	REQUIRE(plx_mem_register(va, 8192, -1, 0) == 0);
+	while (plx_mem_sync() == -EINPROGRESS)
+		plx_ctrl_poll();
+	for (int i = 0; i < 2; i++) {
+		uint8_t *buf = va + i * 12288 + i * 1000;
+
+		r = (struct plx_blk_req){.op = PLX_OP_READ, .nblk = 1, .buf = buf};
+		REQUIRE(plx_blkq_submit(q, &p, 1) == 1);
+		while (plx_blkq_poll(q, &p, 1) == 0)
+			plx_ctrl_poll();
+		CHECK_EQ(r.status, 0);
+		CHECK(buf[0] == 0x5a && buf[511] == 0x5a && buf[512] == 0);
+		plx_blk_stats_get(blk, UINT16_MAX, &st);
+		CHECK_EQ(st.bounced, i + 1);
+	}
+	close_device();
+	CHECK_EQ(plx_mem_unregister(va, 8192), 0);
+	end();
+	munmap(va, 16384);
+}
+
 static void
 test_intr(void)
 {
@@ -637,6 +670,7 @@ main(int argc, char **argv)
 	RUN(test_late);
 	RUN(test_late_again);
 	RUN(test_config);
+	RUN(test_unshared);
 	RUN(test_intr);
 	RUN(test_another);
 	RUN(test_stop_while_away);

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The virtio-blk driver on qemu-storage-daemon: PLX-CONFORMANCE PLX-TESTBLK FORMAT.
+"""The virtio-blk driver on qemu-storage-daemon: PLX-CONFORMANCE PLX-TESTBLK PLX-BLK-COPY FORMAT.
 
-Conformance, then verified writes; what the image holds afterwards is compared with what a plain
-file got from the same writes.
+Conformance; a file copied to the device, which qemu-img must find in the image; what qemu-io writes
+there, read by us; then verified writes, and what the image holds afterwards compared with what a
+plain file got from the same writes.
 """
 import os
 import subprocess
@@ -12,7 +13,7 @@ import tempfile
 
 import qsd
 
-CONFORMANCE, TESTBLK, FORMAT = sys.argv[1:]
+CONFORMANCE, TESTBLK, COPY, FORMAT = sys.argv[1:]
 
 
 def run(*args):
@@ -40,6 +41,36 @@ def written(tmp, fmt):
     return path
 
 
+def copied(tmp, node, how, path):
+    """The device's first blocks to or from a file."""
+    d = qsd.Daemon(f'{tmp}/sock', node, ',num-queues=2')
+    try:
+        run(COPY, '-l', '0', '--', f'vhost-user:{d.sock}', how, path)
+    finally:
+        ended = d.stop()
+    if not ended:
+        sys.exit('qemu-storage-daemon did not end well')
+
+
+def read_back(tmp, fmt):
+    """QEMU's own tools as the judge of both directions."""
+    image, ours, theirs = f'{tmp}/b', f'{tmp}/ours', f'{tmp}/theirs'
+    node = qsd.image(image, fmt, '16M')
+    data = bytearray(os.urandom(4 << 20))
+    with open(ours, 'wb') as f:
+        f.write(data)
+    copied(tmp, node, 'to', ours)
+    run('qemu-img', 'compare', '-q', '-f', fmt, '-F', 'raw', image, ours)
+    run('qemu-io', '-f', fmt, '-c', 'write -q -P 0x5a 1M 192k', image)
+    data[1 << 20:(1 << 20) + (192 << 10)] = b'\x5a' * (192 << 10)
+    with open(theirs, 'wb') as f:
+        f.truncate(len(data))
+    copied(tmp, node, 'from', theirs)
+    with open(theirs, 'rb') as f:
+        if f.read() != data:
+            sys.exit('what was read is not what qemu-io wrote')
+
+
 def conformance(tmp, node, *args):
     d = qsd.Daemon(f'{tmp}/sock', node, ',num-queues=2')
     try:
@@ -50,12 +81,13 @@ def conformance(tmp, node, *args):
         sys.exit('qemu-storage-daemon did not end well')
 
 
-qsd.need('qemu-storage-daemon', 'qemu-img')
+qsd.need('qemu-storage-daemon', 'qemu-img', 'qemu-io')
 with tempfile.TemporaryDirectory() as tmp:
     if FORMAT == 'null-co':
         conformance(tmp, 'driver=null-co,size=1073741824,read-zeroes=on', '--nodata')
         sys.exit(0)
     conformance(tmp, qsd.image(f'{tmp}/c', FORMAT, '8M'))
+    read_back(tmp, FORMAT)
     path = written(tmp, FORMAT)
     if FORMAT == 'raw':
         blocks = open(path, 'rb').read()

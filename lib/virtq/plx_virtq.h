@@ -472,6 +472,19 @@ plx_virtq_pop(struct plx_virtq *vq, bool packed, void **cookies, uint16_t *ids, 
 		      : plx_virtq_pop_split(vq, cookies, ids, n);
 }
 
+/** @return whether there is nothing to pop, at the price of a look; false: perhaps not */
+static __rte_always_inline bool
+plx_virtq_idle(const struct plx_virtq *vq, bool packed)
+{
+	const uint16_t both = 1u << VRING_PACKED_DESC_F_AVAIL | 1u << VRING_PACKED_DESC_F_USED;
+	const uint16_t *word = packed ? &vq->ring[vq->last_used].flags : &vq->used->idx;
+	uint16_t v = rte_le_to_cpu_16(__atomic_load_n(word, __ATOMIC_RELAXED));
+
+	if (vq->in_batch)
+		return false;
+	return packed ? (v & both) != vq->used_wrap : v == vq->last_used;
+}
+
 /** @return whether plx_virtq_pop() would find something, or find out that the queue is broken */
 bool plx_virtq_pending(const struct plx_virtq *vq);
 

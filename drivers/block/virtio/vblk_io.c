@@ -55,11 +55,7 @@ vblk_ring(struct vblk_queue *q)
 static __rte_always_inline uint16_t
 submit(struct vblk_queue *q, struct plx_blk_req *const *reqs, uint16_t n, const bool packed)
 {
-	const uint64_t nblocks = q->dq.nblocks, plain_bytes = q->plain_bytes;
-	const uint64_t dma_va = q->dma.va, dma_len = q->dma.len, dma_iova = q->dma.iova;
 	struct plx_virtq_burst b = plx_virtq_begin(&q->vq);
-	struct vblk_line *const lines = q->lines;
-	struct vblk_result *const results = q->results;
 	uint64_t count[2] = {0}, blocks[2] = {0}; /* reads, writes */
 	bool stop = false;
 	uint16_t i;
@@ -67,7 +63,7 @@ submit(struct vblk_queue *q, struct plx_blk_req *const *reqs, uint16_t n, const 
 	n = (uint16_t)RTE_MIN(n, q->dq.q.depth - q->dq.q.inflight);
 	for (i = 0; i < n; i++) {
 		struct plx_blk_req *req = reqs[i];
-		uint64_t off = (uintptr_t)req->buf - dma_va, nblk = req->nblk, len;
+		uint64_t off = (uintptr_t)req->buf - q->dma.va, nblk = req->nblk, len;
 		uint32_t op, word, id;
 		struct vblk_line *line;
 
@@ -75,8 +71,8 @@ submit(struct vblk_queue *q, struct plx_blk_req *const *reqs, uint16_t n, const 
 		op = word & 1;
 		len = nblk << q->lba_shift;
 		if (unlikely((word & ~1u) != 0 || req->ext != NULL ||
-			     nblk - 1 >= q->dq.max_nblk[op] || req->lba > nblocks - nblk ||
-			     len > plain_bytes || off > dma_len - len || b.next == b.end)) {
+			     nblk - 1 >= q->dq.max_nblk[op] || req->lba > q->dq.nblocks - nblk ||
+			     len > q->plain_bytes || off > q->dma.len - len || b.next == b.end)) {
 			plx_virtq_end(&q->vq, packed, &b);
 			if (submit_other(q, req) != 0)
 				stop = true;
@@ -86,13 +82,13 @@ submit(struct vblk_queue *q, struct plx_blk_req *const *reqs, uint16_t n, const 
 			continue;
 		}
 		id = plx_virtq_burst_id(&b);
-		line = &lines[id];
+		line = &q->lines[id];
 		/* READ 0 is IN 0, WRITE 1 is OUT 1 */
 		line->header[0] = rte_cpu_to_le_64(op);
 		line->header[1] = rte_cpu_to_le_64(req->lba << q->sector_shift);
-		line->data[0] = rte_cpu_to_le_64(dma_iova + off);
+		line->data[0] = rte_cpu_to_le_64(q->dma.iova + off);
 		line->data[1] = rte_cpu_to_le_64(len) | q->data_flags[op];
-		results[id].status = VBLK_S_UNSET;
+		q->results[id].status = VBLK_S_UNSET;
 		plx_virtq_burst_add(&q->vq, packed, &b, id, q->lines_iova + id * sizeof(*line), 3,
 			op != 0 ? 1 : (uint32_t)len + 1, req);
 		plx_trace_submit(&q->dq, req);
@@ -215,6 +211,13 @@ rearm(struct vblk_queue *q)
 		return; /* it is readable already */
 }
 
+/* A poll that finds nothing is most polls, and has no more to do than to find that. */
+static __rte_always_inline bool
+nothing(const struct vblk_queue *q, const bool packed)
+{
+	return plx_virtq_idle(&q->vq, packed) && q->dq.done == NULL && q->dq.split_active == 0;
+}
+
 static __rte_always_inline uint16_t
 poll(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n, const bool packed)
 {
@@ -244,14 +247,30 @@ vblk_submit_packed(struct plx_blkq *q, struct plx_blk_req *const *reqs, uint16_t
 	return submit((struct vblk_queue *)q, reqs, n, true);
 }
 
-uint16_t
-vblk_poll_split(struct plx_blkq *q, struct plx_blk_req **reqs, uint16_t n)
+static __rte_noinline uint16_t
+poll_split(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n)
 {
-	return poll((struct vblk_queue *)q, reqs, n, false);
+	return poll(q, reqs, n, false);
+}
+
+static __rte_noinline uint16_t
+poll_packed(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n)
+{
+	return poll(q, reqs, n, true);
 }
 
 uint16_t
-vblk_poll_packed(struct plx_blkq *q, struct plx_blk_req **reqs, uint16_t n)
+vblk_poll_split(struct plx_blkq *dq, struct plx_blk_req **reqs, uint16_t n)
 {
-	return poll((struct vblk_queue *)q, reqs, n, true);
+	struct vblk_queue *q = (struct vblk_queue *)dq;
+
+	return nothing(q, false) ? plx_drvq_count_poll(&q->dq, 0, 0, 0) : poll_split(q, reqs, n);
+}
+
+uint16_t
+vblk_poll_packed(struct plx_blkq *dq, struct plx_blk_req **reqs, uint16_t n)
+{
+	struct vblk_queue *q = (struct vblk_queue *)dq;
+
+	return nothing(q, true) ? plx_drvq_count_poll(&q->dq, 0, 0, 0) : poll_packed(q, reqs, n);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "plx_sock.h"
 #include "vfio_user_priv.h"
 
 /* Messages handled in one go, so that a server that talks without end doesn't hold its caller. */
@@ -24,63 +24,23 @@ close_fds(int *fds, unsigned int *n)
 		close(fds[--*n]);
 }
 
-static int
-take_fds(struct vfio_user *u, struct msghdr *mh)
-{
-	struct cmsghdr *c;
-	bool room = true;
-	int fd;
-
-	for (c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
-		const unsigned char *p = CMSG_DATA(c);
-		const unsigned char *end = (const unsigned char *)c + c->cmsg_len;
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (; p + sizeof(fd) <= end; p += sizeof(fd)) {
-			memcpy(&fd, p, sizeof(fd));
-			room = u->rx.nfds < VFIO_USER_OUR_FDS;
-			if (room)
-				u->rx.fds[u->rx.nfds++] = fd;
-			else
-				close(fd);
-		}
-	}
-	return room && (mh->msg_flags & (MSG_CTRUNC | MSG_TRUNC)) == 0 ? 0 : -EPROTO;
-}
-
 /* @return 1 all of it is there; 0 not yet; <0 lost */
 static int
 recv_upto(struct vfio_user *u, void *dst, uint32_t want)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int) * VFIO_USER_OUR_FDS)];
-	} ctl;
-	struct iovec iov = {.iov_base = dst, .iov_len = want};
-	struct msghdr mh = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = ctl.buf,
-		.msg_controllen = sizeof(ctl.buf)};
-	ssize_t n = recvmsg(u->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t n = plx_sock_recv(u->fd, dst, want, u->rx.fds, &u->rx.nfds, VFIO_USER_OUR_FDS);
 
-	if (n < 0) {
-		if (errno == EAGAIN || errno == EINTR)
-			return 0;
-		vfio_user_lose_errno(u, errno);
-		return -1;
-	}
-	if (take_fds(u, &mh) != 0) {
+	if (n == -EAGAIN)
+		return 0;
+	if (n == -EMFILE)
 		vfio_user_lose(u, -EPROTO,
 			"the server sent more than %d file descriptors at once, or this process "
 			"has reached its limit (ulimit -n)",
 			VFIO_USER_OUR_FDS);
+	else if (n < 0)
+		vfio_user_lose_errno(u, (int)-n);
+	if (n < 0)
 		return -1;
-	}
-	if (n == 0) {
-		vfio_user_lose_errno(u, ECONNRESET);
-		return -1;
-	}
 	u->rx.got += (uint32_t)n;
 	return (uint32_t)n == want;
 }

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "plx_log.h"
+#include "plx_sock.h"
 #include "vfio_user_priv.h"
 
 PLX_LOG_USE(vfio);
@@ -83,28 +83,10 @@ send_failed(struct vfio_user *u, int err)
 static int
 send_msg(struct vfio_user *u, const void *msg, uint32_t len, const int *fds, unsigned int nfds)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int) * VFIO_USER_OUR_FDS)];
-	} ctl;
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)msg, .iov_len = len};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n;
+	ssize_t n = plx_sock_send(u->fd, msg, len, fds, nfds);
 
-	if (nfds > 0) {
-		mh.msg_control = ctl.buf;
-		mh.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-		memset(ctl.buf, 0, sizeof(ctl.buf));
-		ctl.align.cmsg_level = SOL_SOCKET;
-		ctl.align.cmsg_type = SCM_RIGHTS;
-		ctl.align.cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-		memcpy(CMSG_DATA(&ctl.align), fds, sizeof(int) * nfds);
-	}
-	do
-		n = sendmsg(u->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return send_failed(u, errno);
+		return send_failed(u, (int)-n);
 	u->rest = (const uint8_t *)msg + n;
 	u->rest_len = len - (uint32_t)n;
 	u->tx_waits = false;

@@ -13,6 +13,7 @@
 #include <rte_common.h>
 
 #include "plx_log.h"
+#include "plx_sock.h"
 #include "vfu_priv.h"
 
 PLX_LOG_USE(vfu);
@@ -182,59 +183,20 @@ vfu_msg_clear(struct vfu_msg *m)
 	m->done = 0;
 }
 
-/* Keep the fds that came along. Too many, or truncated for want of fds here: no going on. */
-static int
-take_fds(struct vfu_msg *m, struct msghdr *mh)
-{
-	struct cmsghdr *c;
-	uint32_t i, n;
-	int fd, rc = (mh->msg_flags & MSG_CTRUNC) ? -EMFILE : 0;
-
-	for (c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (uint32_t)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		for (i = 0; i < n; i++) {
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			if (m->nb_fds < RTE_DIM(m->fds)) {
-				m->fds[m->nb_fds++] = fd;
-			} else {
-				close(fd);
-				rc = -EMFILE;
-			}
-		}
-	}
-	return rc;
-}
-
 /* Read exactly what is missing up to len, never into the next message: its fds would be mixed
  * with ours. 1 done, 0 not yet, -errno */
 static int
 recv_part(struct plx_vfu *v, uint8_t *to, uint32_t len)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int) * VFIO_USER_SCM_MAX_FD)];
-	} ctl;
-	struct iovec iov = {.iov_base = to, .iov_len = len};
-	struct msghdr mh = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = ctl.buf,
-		.msg_controllen = sizeof(ctl.buf)};
+	struct vfu_msg *m = &v->msg;
 	ssize_t n;
-	int rc;
 
 	if (len == 0)
 		return 1;
-	n = recvmsg(v->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	n = plx_sock_recv(v->fd, to, len, m->fds, &m->nb_fds, RTE_DIM(m->fds));
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	rc = take_fds(&v->msg, &mh);
-	if (rc != 0)
-		return rc;
-	if (n == 0)
-		return -ENOTCONN;
-	v->msg.got += (uint32_t)n;
+		return n == -EAGAIN ? 0 : (int)n;
+	m->got += (uint32_t)n;
 	return (uint32_t)n == len;
 }
 
@@ -301,29 +263,14 @@ int
 vfu_flush(struct plx_vfu *v)
 {
 	struct vfu_reply *out = &v->out;
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} ctl;
-	struct iovec iov;
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t n;
 
 	if (out->sent == out->end)
 		return 0;
-	iov = (struct iovec){out->buf + out->sent, out->end - out->sent};
-	if (out->sent == 0 && out->fd >= 0) {
-		memset(&ctl, 0, sizeof(ctl));
-		mh.msg_control = ctl.buf;
-		mh.msg_controllen = sizeof(ctl.buf);
-		ctl.align.cmsg_level = SOL_SOCKET;
-		ctl.align.cmsg_type = SCM_RIGHTS;
-		ctl.align.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&ctl.align), &out->fd, sizeof(int));
-	}
-	n = sendmsg(v->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+	n = plx_sock_send(v->fd, out->buf + out->sent, out->end - out->sent, &out->fd,
+		out->sent == 0 && out->fd >= 0);
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? -EAGAIN : -errno;
+		return (int)n;
 	out->sent += (size_t)n;
 	return out->sent == out->end ? 0 : -EAGAIN;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "plx_log.h"
+#include "plx_sock.h"
 #include "vhost_user_priv.h"
 
 PLX_LOG_USE(virtio);
@@ -141,34 +142,20 @@ lose_errno(struct vhost_user *u, int err)
 
 /* ---- sending ---- */
 
+/* The message's fds go with its first byte. */
 static int
 send_some(struct vhost_user *u)
 {
 	struct vhu_call *c = &u->call;
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int) * VHU_FDS)];
-	} ctl;
 	uint8_t msg[HDR + VHU_PAYLOAD];
 	uint32_t len = HDR + c->hdr.size;
-	struct iovec iov = {.iov_base = msg + c->sent, .iov_len = len - c->sent};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t n;
 
 	memcpy(msg, &c->hdr, HDR);
 	memcpy(msg + HDR, c->payload, c->hdr.size);
-	if (c->nfds != 0 && c->sent == 0) {
-		memset(&ctl, 0, sizeof(ctl));
-		mh.msg_control = ctl.buf;
-		mh.msg_controllen = CMSG_SPACE(sizeof(int) * c->nfds);
-		ctl.align.cmsg_level = SOL_SOCKET;
-		ctl.align.cmsg_type = SCM_RIGHTS;
-		ctl.align.cmsg_len = CMSG_LEN(sizeof(int) * c->nfds);
-		memcpy(CMSG_DATA(&ctl.align), c->fds, sizeof(int) * c->nfds);
-	}
-	n = sendmsg(u->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+	n = plx_sock_send(u->fd, msg + c->sent, len - c->sent, c->fds, c->sent == 0 ? c->nfds : 0);
 	if (n < 0)
-		return -errno;
+		return (int)n;
 	c->sent += (uint32_t)n;
 	return c->sent == len ? 0 : -EAGAIN;
 }
@@ -180,7 +167,7 @@ send_step(struct vhost_user *u)
 	int rc = send_some(u);
 
 	/* ETOOMANYREFS: fds on their way, the back end has to read first */
-	if (rc == -EAGAIN || rc == -EINTR || rc == -ENOBUFS || rc == -ENOMEM || rc == -ETOOMANYREFS)
+	if (rc == -EAGAIN || rc == -ENOBUFS || rc == -ENOMEM || rc == -ETOOMANYREFS)
 		return;
 	if (rc != 0)
 		lose_errno(u, -rc);
@@ -225,52 +212,24 @@ vhu_call_u64(struct vhost_user *u, enum vhu_request request, uint64_t value)
 
 /* ---- receiving ---- */
 
-/* One file descriptor may come with a reply; there is no message with more. */
-static void
-take_fds(struct vhost_user *u, struct msghdr *mh)
-{
-	struct cmsghdr *m;
-	int fd;
-
-	for (m = CMSG_FIRSTHDR(mh); m != NULL; m = CMSG_NXTHDR(mh, m)) {
-		const unsigned char *p = CMSG_DATA(m),
-				    *end = (const unsigned char *)m + m->cmsg_len;
-
-		if (m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (; p + sizeof(fd) <= end; p += sizeof(fd)) {
-			memcpy(&fd, p, sizeof(fd));
-			if (u->call.reply_fd < 0 && u->call.state == VHU_WAITING)
-				u->call.reply_fd = fd;
-			else
-				close(fd);
-		}
-	}
-}
-
-/* @return bytes received, 0 for none yet; the connection may be lost */
+/* One file descriptor may come with a reply; there is no message with more.
+ * @return bytes received, 0 for none yet; the connection may be lost */
 static uint32_t
 recv_some(struct vhost_user *u, void *dst, uint32_t want)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int) * VHU_FDS)];
-	} ctl;
-	struct iovec iov = {.iov_base = dst, .iov_len = want};
-	struct msghdr mh = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = ctl.buf,
-		.msg_controllen = sizeof(ctl.buf)};
-	ssize_t n = recvmsg(u->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct vhu_call *c = &u->call;
+	bool waits = c->state == VHU_WAITING;
+	unsigned int nfds = waits && c->reply_fd >= 0;
+	ssize_t n = plx_sock_recv(u->fd, dst, want, &c->reply_fd, &nfds, waits);
 
-	if (n > 0) {
-		take_fds(u, &mh);
+	if (n > 0)
 		return (uint32_t)n;
-	}
-	if (n == 0)
-		lose_errno(u, ECONNRESET);
-	else if (errno != EAGAIN && errno != EINTR)
-		lose_errno(u, errno);
+	if (n == -EMFILE)
+		vhu_lose(u, -EPROTO,
+			"a file descriptor where none belongs, or this process has "
+			"reached its limit (ulimit -n)");
+	else if (n != -EAGAIN)
+		lose_errno(u, (int)-n);
 	return 0;
 }
 

@@ -390,68 +390,87 @@ plx_virtq_peek(const struct plx_virtq *vq, uint16_t pos, uint16_t wrap, uint32_t
 	return true;
 }
 
-static __rte_always_inline uint16_t
-plx_virtq_pop_split(struct plx_virtq *vq, void **cookies, uint16_t *ids, uint16_t n)
+/**
+ * Chains that are back, one by one, in registers:
+ *
+ *	struct plx_virtq_reap r = plx_virtq_reap_begin(vq, packed, n);
+ *	while ((cookie = plx_virtq_reap_next(vq, packed, &r, &id)) != NULL)  ...
+ *	plx_virtq_reap_end(vq, packed, &r);
+ *
+ * Between these nothing else is done to the queue, which is neither broken nor one whose device
+ * uses buffers in order: plx_virtq_pop() is for all.
+ */
+struct plx_virtq_reap {
+	uint16_t left; /* private, all of it */
+	uint16_t pos, wrap;
+	uint16_t nids, freed;
+};
+
+static __rte_always_inline struct plx_virtq_reap
+plx_virtq_reap_begin(struct plx_virtq *vq, bool packed, uint16_t n)
 {
-	struct plx_virtq_slot *const slots = vq->slots;
-	uint16_t i, have = plx_virtq_used(vq), nids = vq->nids, last = vq->last_used;
-	const uint16_t mask = vq->mask, nids0 = nids;
+	uint16_t have = packed ? n : plx_virtq_used(vq);
 
-	n = have < n ? have : n;
-	for (i = 0; i < n; i++) {
-		const volatile struct vring_used_elem *e = &vq->used->ring[last & mask];
-		uint32_t id = rte_le_to_cpu_32(e->id), len = rte_le_to_cpu_32(e->len);
-		struct plx_virtq_slot *s = &slots[id];
-
-		if (unlikely(id > mask || s->cookie == NULL || len > s->writable)) {
-			plx_virtq_break(vq, id, len);
-			break;
-		}
-		cookies[i] = s->cookie;
-		ids[i] = (uint16_t)id;
-		s->cookie = NULL;
-		last++;
-		if (unlikely(s->ndesc != 1))
-			nids = plx_virtq_free_chain(vq, (uint16_t)id, nids);
-		else
-			vq->free[nids++] = (uint16_t)id;
-	}
-	vq->last_used = last;
-	vq->nids = nids;
-	vq->nfree = (uint16_t)(vq->nfree + nids - nids0);
-	return i;
+	return (struct plx_virtq_reap){.left = have < n ? have : n,
+		.pos = vq->last_used,
+		.wrap = vq->used_wrap,
+		.nids = vq->nids,
+		.freed = 0};
 }
 
-static __rte_always_inline uint16_t
-plx_virtq_pop_packed(struct plx_virtq *vq, void **cookies, uint16_t *ids, uint16_t n)
+/** @return the cookie of the next chain, and its id, free from now on; NULL: there is no more */
+static __rte_always_inline void *
+plx_virtq_reap_next(struct plx_virtq *vq, bool packed, struct plx_virtq_reap *r, uint32_t *id)
 {
-	struct plx_virtq_slot *const slots = vq->slots;
-	uint16_t i, pos = vq->last_used, wrap = vq->used_wrap, freed = 0;
-	uint32_t id, len;
+	struct plx_virtq_slot *s;
+	uint32_t len;
+	void *cookie;
 
-	for (i = 0; i < n && plx_virtq_peek(vq, pos, wrap, &id, &len); i++) {
-		struct plx_virtq_slot *s = &slots[id];
+	if (r->left == 0)
+		return NULL;
+	if (packed) {
+		if (!plx_virtq_peek(vq, r->pos, r->wrap, id, &len))
+			return NULL;
+	} else {
+		const volatile struct vring_used_elem *e = &vq->used->ring[r->pos & vq->mask];
 
-		if (unlikely(id > vq->mask || s->cookie == NULL || len > s->writable)) {
-			plx_virtq_break(vq, id, len);
-			break;
-		}
-		cookies[i] = s->cookie;
-		ids[i] = (uint16_t)id;
-		s->cookie = NULL;
-		vq->free[vq->nids + i] = (uint16_t)id;
-		freed = (uint16_t)(freed + s->ndesc);
-		pos = (uint16_t)(pos + s->ndesc);
-		if (unlikely(pos >= vq->size)) {
-			pos = (uint16_t)(pos - vq->size);
-			wrap ^= 1u << VRING_PACKED_DESC_F_AVAIL | 1u << VRING_PACKED_DESC_F_USED;
-		}
+		*id = rte_le_to_cpu_32(e->id);
+		len = rte_le_to_cpu_32(e->len);
 	}
-	vq->last_used = pos;
-	vq->used_wrap = wrap;
-	vq->nids = (uint16_t)(vq->nids + i);
-	vq->nfree = (uint16_t)(vq->nfree + freed);
-	return i;
+	s = &vq->slots[*id];
+	if (unlikely(*id > vq->mask || s->cookie == NULL || len > s->writable)) {
+		plx_virtq_break(vq, *id, len);
+		return NULL;
+	}
+	r->left--;
+	cookie = s->cookie;
+	s->cookie = NULL;
+	if (packed) {
+		vq->free[r->nids++] = (uint16_t)*id;
+		r->freed = (uint16_t)(r->freed + s->ndesc);
+		r->pos = (uint16_t)(r->pos + s->ndesc);
+		if (unlikely(r->pos >= vq->size)) {
+			r->pos = (uint16_t)(r->pos - vq->size);
+			r->wrap ^= 1u << VRING_PACKED_DESC_F_AVAIL | 1u << VRING_PACKED_DESC_F_USED;
+		}
+	} else {
+		r->pos++;
+		if (unlikely(s->ndesc != 1))
+			r->nids = plx_virtq_free_chain(vq, (uint16_t)*id, r->nids);
+		else
+			vq->free[r->nids++] = (uint16_t)*id;
+	}
+	return cookie;
+}
+
+static __rte_always_inline void
+plx_virtq_reap_end(struct plx_virtq *vq, bool packed, const struct plx_virtq_reap *r)
+{
+	vq->nfree = (uint16_t)(vq->nfree + (packed ? r->freed : r->nids - vq->nids));
+	vq->nids = r->nids;
+	vq->last_used = r->pos;
+	if (packed)
+		vq->used_wrap = r->wrap;
 }
 
 /**
@@ -466,10 +485,20 @@ plx_virtq_pop_packed(struct plx_virtq *vq, void **cookies, uint16_t *ids, uint16
 static __rte_always_inline uint16_t
 plx_virtq_pop(struct plx_virtq *vq, bool packed, void **cookies, uint16_t *ids, uint16_t n)
 {
+	struct plx_virtq_reap r;
+	void *cookie;
+	uint32_t id;
+	uint16_t i;
+
 	if (unlikely(vq->in_order || vq->broken != 0))
 		return plx_virtq_pop_in_order(vq, cookies, ids, n);
-	return packed ? plx_virtq_pop_packed(vq, cookies, ids, n)
-		      : plx_virtq_pop_split(vq, cookies, ids, n);
+	r = plx_virtq_reap_begin(vq, packed, n);
+	for (i = 0; (cookie = plx_virtq_reap_next(vq, packed, &r, &id)) != NULL; i++) {
+		cookies[i] = cookie;
+		ids[i] = (uint16_t)id;
+	}
+	plx_virtq_reap_end(vq, packed, &r);
+	return i;
 }
 
 /** @return whether there is nothing to pop, at the price of a look; false: perhaps not */

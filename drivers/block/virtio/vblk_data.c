@@ -273,7 +273,8 @@ vblk_issue_marked(struct vblk_queue *q, struct plx_blk_req *req, uint16_t mark)
 {
 	bool flush = req->op == PLX_OP_FLUSH || (mark & VBLK_MARK_FLUSH);
 	bool append = req->op == PLX_OP_ZONE_APPEND;
-	struct chain c = {.n = 0, .mark = mark};
+	uint16_t child = req->flags & PLX_IO_CHILD ? VBLK_MARK_CHILD : 0;
+	struct chain c = {.n = 0, .mark = mark | child};
 	uint16_t id;
 	int rc;
 

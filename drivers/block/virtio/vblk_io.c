@@ -155,41 +155,79 @@ sick(struct vblk_queue *q)
 	__atomic_store_n(&q->v->sick, true, __ATOMIC_RELAXED);
 }
 
-/* Out of requests that are back come requests that are finished, over themselves. */
+/* A command is back. @return the request that is finished by it, if any */
+static __rte_always_inline struct plx_blk_req *
+complete(struct vblk_queue *q, struct plx_blk_req *req, uint32_t id, uint16_t *errors,
+	struct due *due)
+{
+	uint8_t status = *(const volatile uint8_t *)&q->results[id].status;
+
+	if (likely((status | q->mark[id]) == 0)) {
+		req->status = 0;
+		req->raw = 0;
+		return req;
+	}
+	req = complete_slow(q, req, (uint16_t)id, status, due);
+	if (req != NULL)
+		*errors = (uint16_t)(*errors + (req->status != 0));
+	return req;
+}
+
+static __rte_always_inline struct plx_blk_req **
+hand_out(struct vblk_queue *q, struct plx_blk_req **out, struct plx_blk_req *req, const bool owner)
+{
+	if (req == NULL)
+		return out;
+	if (owner)
+		plx_trace_complete(&q->dq, req);
+	*out++ = req;
+	return out;
+}
+
+static __rte_noinline uint16_t
+reap_in_order(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *errors,
+	struct due *due, bool owner)
+{
+	struct plx_blk_req **out = reqs;
+	uint16_t i, ids[REAP];
+
+	n = plx_virtq_pop(&q->vq, q->vq.packed, (void **)reqs, ids, n);
+	for (i = 0; i < n; i++) /* over themselves */
+		out = hand_out(q, out, complete(q, reqs[i], ids[i], errors, due), owner);
+	return (uint16_t)(out - reqs);
+}
+
+static __rte_always_inline uint16_t
+reap_any_order(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *errors,
+	struct due *due, const bool packed, const bool owner)
+{
+	struct plx_virtq_reap r = plx_virtq_reap_begin(&q->vq, packed, n);
+	struct plx_blk_req *req, **out = reqs;
+	uint32_t id;
+
+	while ((req = plx_virtq_reap_next(&q->vq, packed, &r, &id)) != NULL)
+		out = hand_out(q, out, complete(q, req, id, errors, due), owner);
+	plx_virtq_reap_end(&q->vq, packed, &r);
+	return (uint16_t)(out - reqs);
+}
+
 static __rte_always_inline uint16_t
 reap(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *errors,
 	const bool packed, const bool owner)
 {
-	const struct vblk_result *const results = q->results;
-	const uint16_t *const mark = q->mark;
-	struct plx_blk_req **out = reqs;
-	uint16_t i, ids[REAP];
 	struct due due;
 
 	due.n = 0;
-	n = plx_virtq_pop(&q->vq, packed, (void **)reqs, ids, (uint16_t)RTE_MIN(n, REAP));
-	for (i = 0; i < n; i++) {
-		struct plx_blk_req *req = reqs[i];
-		uint8_t status = *(const volatile uint8_t *)&results[ids[i]].status;
-
-		if (unlikely((status | mark[ids[i]] | (req->flags & PLX_IO_CHILD)) != 0)) {
-			req = complete_slow(q, req, ids[i], status, &due);
-			if (req == NULL)
-				continue;
-			*errors = (uint16_t)(*errors + (req->status != 0));
-		} else {
-			req->status = 0;
-			req->raw = 0;
-		}
-		if (owner)
-			plx_trace_complete(&q->dq, req);
-		*out++ = req;
-	}
+	n = (uint16_t)RTE_MIN(n, REAP);
+	if (unlikely(q->vq.in_order || q->vq.broken != 0))
+		n = reap_in_order(q, reqs, n, errors, &due, owner);
+	else
+		n = reap_any_order(q, reqs, n, errors, &due, packed, owner);
 	if (unlikely(due.n != 0))
 		flush_due(q, &due);
 	if (unlikely(q->vq.broken != 0))
 		sick(q);
-	return (uint16_t)(out - reqs);
+	return n;
 }
 
 uint16_t

@@ -55,7 +55,8 @@ enum vblk_mark {
 	VBLK_MARK_LATE = 1 << 3,  /* was not answered in time, and was sent again */
 	VBLK_MARK_RETRY = 1 << 4, /* times it was sent again, from here on */
 	VBLK_MARK_RETRIES = 7 << 4,
-	VBLK_MARK_AGE = 1 << 8, /* looks at it (vblk_late.c), from here on */
+	VBLK_MARK_CHILD = 1 << 7, /* a part of a request */
+	VBLK_MARK_AGE = 1 << 8,   /* looks at it (vblk_late.c), from here on */
 };
 
 struct vblk;

@@ -231,7 +231,7 @@ vblk_queue_drain(struct vblk_queue *q)
 		n = vblk_reap(q, reqs, RTE_DIM(reqs));
 		for (i = 0; i < n; i++)
 			plx_drvq_finish(&q->dq, reqs[i], reqs[i]->status);
-	} while (n != 0);
+	} while (plx_virtq_pending(&q->vq));
 	if (q->v->state == VBLK_UP && q->vq.broken == 0)
 		vblk_ring(q); /* the flush behind a FUA write */
 	return plx_virtq_inflight(&q->vq);

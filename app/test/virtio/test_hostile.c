@@ -240,7 +240,7 @@ run(void *arg)
 			b->fd = -1;
 			b->running = false;
 		}
-		while (b->running && vqd_pop(&b->q, &c))
+		while (b->running && b->evil != SILENT && vqd_pop(&b->q, &c))
 			serve_one(b, &c);
 		usleep(20);
 	}
@@ -586,6 +586,38 @@ intr(bool packed)
 	plx_mem_free(buf);
 }
 
+/* A back end that hangs can't be stopped either: it counts as gone, until it serves again. */
+static void
+test_hang(void)
+{
+	struct plx_blk_event ev = {0};
+	struct plx_blk_req r, *p = &r;
+	uint8_t *buf = plx_mem_alloc(4096, 4096, -1);
+	time_t until = time(NULL) + 15;
+
+	begin(HONEST, false);
+	open_device(",io_timeout=200,timeout=300");
+	back.evil = SILENT;
+	r = (struct plx_blk_req){.op = PLX_OP_READ, .nblk = 8, .buf = buf};
+	REQUIRE(plx_blkq_submit(q, &p, 1) == 1);
+	while (ev.type != PLX_BLK_EVENT_RECONNECTING) {
+		REQUIRE(plx_blkq_poll(q, &p, 1) == 0 && time(NULL) < until);
+		plx_ctrl_poll();
+		plx_blk_event_get(blk, &ev);
+	}
+	CHECK_EQ(ev.value, 1);
+	back.evil = HONEST;
+	while (plx_blkq_poll(q, &p, 1) == 0) {
+		plx_ctrl_poll();
+		REQUIRE(time(NULL) < until);
+	}
+	CHECK_EQ(r.status, 0);
+	CHECK_EQ(buf[4095], 0x5a);
+	close_device();
+	end();
+	plx_mem_free(buf);
+}
+
 /* Memory that can't be shared is reached by copies, whether it was registered or not. */
 static void
 test_unshared(void)
@@ -669,6 +701,7 @@ main(int argc, char **argv)
 	RUN(test_ring);
 	RUN(test_late);
 	RUN(test_late_again);
+	RUN(test_hang);
 	RUN(test_config);
 	RUN(test_unshared);
 	RUN(test_intr);

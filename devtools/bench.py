@@ -21,9 +21,11 @@ DEVICE = {"null": "null:size=1T,block=512", "ram": "ram:size=256M"}
 # whose a function is, by the source file it was compiled from
 OWNERS = (
     ("drivers/block/nvme/", "driver"),
-    ("drivers/block/virtio/", "driver"),
+    ("drivers/block/virtio/vblk_io.c", "driver"),
+    ("drivers/block/virtio/vblk_data.c", "driver"),
     ("lib/virtq/", "driver"),
-    ("lib/virtio/", "driver"),
+    ("lib/virtio/vhost_user_queues.c", "driver"),  # rings
+    ("drivers/block/virtio/", "lib, other"),  # now and then, not with each I/O
     ("lib/blk/", "class"),
     ("app/test-blk/", "tester"),
     ("lib/nvmet/", "controller"),

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vhost-user back ends that do wrong, in a thread: in the protocol, which must end an attach with
- * its error; and on the rings, which must be counted and recovered from without a wrong completion.
+ * vhost-user back ends that do wrong: in the protocol, which must end an attach with its error; and
+ * on the rings, which must be counted and recovered from without a wrong completion.
  */
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,292 +17,17 @@
 #include "plx_probe.h"
 #include "plx_test.h"
 
-#include "../virtq/vq_device.h"
-#include "vhost_user_spec.h"
-
-#define BIT(n) (1ull << (n))
-#define SECTORS 4096
-#define QSIZE_MAX 1024
-#define FORGOTTEN 800
-
-enum evil {
-	HONEST,
-	/* in the protocol */
-	CLOSES,      /* at the first message */
-	SILENT,      /* never answers */
-	BABBLES,     /* answers with noise */
-	OTHER_REPLY, /* to another request */
-	HUGE_REPLY,  /* says that it has 4 GiB */
-	LEGACY,      /* no VERSION_1 */
-	NO_CONFIG,   /* no block device */
-	EMPTY,       /* of size 0 */
-	REFUSES,     /* the memory */
-	/* on the ring, once */
-	BAD_ID,
-	TWICE,
-	TOO_LONG,
-	JUMPS,
-	NO_STATUS,
-	FORGETS, /* a request */
-	/* the requests of a block, each time */
-	FORGETS_BLOCK,
-	/* the configuration */
-	GROWS,
-};
-
-static struct back {
-	enum evil evil;
-	bool packed;
-	char path[108];
-	int listener, fd, backend, kick, call;
-	pthread_t thread;
-	bool stop;
-	bool running, fired; /* the ring; the wrong was done */
-	struct vqd q;
-	uint64_t sectors;
-	uint64_t features;
-	unsigned int done;
-} back;
-
-/* ---- requests ---- */
-
-static void
-serve_one(struct back *b, struct vqd_chain *c)
-{
-	uint32_t type, len = 1;
-	bool wrong = b->evil >= BAD_ID && b->evil <= FORGETS && !b->fired && b->done > 20;
-	uint64_t sector;
-
-	memcpy(&type, c->piece[0].va, sizeof(type));
-	memcpy(&sector, c->piece[0].va + 8, sizeof(sector));
-	if (b->evil == FORGETS_BLOCK && sector == FORGOTTEN)
-		return;
-	if (type == 0)
-		for (uint16_t i = c->nout; i < c->nout + c->nin - 1; i++) {
-			memset(c->piece[i].va, 0x5a, c->piece[i].len);
-			len += c->piece[i].len;
-		}
-	b->done++;
-	b->fired |= wrong;
-	if (wrong && b->evil == FORGETS)
-		return;
-	if (!wrong || b->evil != NO_STATUS)
-		*c->piece[c->nout + c->nin - 1].va = type > 1 ? 2 : 0;
-	if (wrong && b->evil == BAD_ID)
-		vqd_push_n(&b->q, 0xfffe, len, 1, 1);
-	else if (wrong && b->evil == TOO_LONG)
-		vqd_push(&b->q, c, len + 100000);
-	else if (wrong && b->evil == JUMPS && !b->packed)
-		vqd_push_n(&b->q, c->id, len, 1000, 1);
-	else
-		vqd_push(&b->q, c, len);
-	if (wrong && b->evil == TWICE)
-		vqd_push(&b->q, c, len);
-	eventfd_write(b->call, 1);
-}
-
-/* ---- messages ---- */
-
-static void
-reply(struct back *b, const struct vhu_header *h, const void *data, uint32_t len)
-{
-	struct vhu_header r = {h->request, VHU_VERSION | VHU_F_REPLY, len};
-
-	if (b->evil == OTHER_REPLY)
-		r.request++;
-	if (b->evil == HUGE_REPLY)
-		r.size = UINT32_MAX;
-	if (b->evil == BABBLES)
-		memset(&r, 0xa5, sizeof(r));
-	if (send(b->fd, &r, sizeof(r), MSG_NOSIGNAL) < 0 ||
-		send(b->fd, data, len, MSG_NOSIGNAL) < 0)
-		return;
-}
-
-static void
-reply_u64(struct back *b, const struct vhu_header *h, uint64_t v)
-{
-	reply(b, h, &v, sizeof(v));
-}
-
-static void
-config(struct back *b, const struct vhu_header *h, struct vhu_config *c)
-{
-	uint32_t seg_max = 16;
-
-	memset(c->data, 0, sizeof(c->data));
-	memcpy(c->data, &b->sectors, sizeof(b->sectors));
-	memcpy(c->data + 12, &seg_max, sizeof(seg_max));
-	if (b->evil == GROWS && b->backend >= 0)
-		b->sectors += 8; /* at each look */
-	reply(b, h, c, h->size);
-}
-
-static void
-handle(struct back *b, const struct vhu_header *h, void *payload, int fd)
-{
-	struct vhu_vring_addr *a = payload;
-	struct vhu_vring_state *s = payload;
-	uint64_t features = b->features;
-
-	switch (h->request) {
-	case VHU_GET_FEATURES:
-		if (b->evil == LEGACY)
-			features &= ~BIT(VIRTIO_F_VERSION_1);
-		reply_u64(b, h, features);
-		return;
-	case VHU_GET_PROTOCOL_FEATURES:
-		reply_u64(b, h,
-			BIT(VHU_P_REPLY_ACK) | BIT(VHU_P_BACKEND_REQ) |
-				(b->evil != NO_CONFIG ? BIT(VHU_P_CONFIG) : 0));
-		return;
-	case VHU_GET_CONFIG:
-		config(b, h, payload);
-		return;
-	case VHU_SET_BACKEND_REQ_FD:
-		b->backend = dup(fd);
-		break;
-	case VHU_SET_VRING_NUM:
-		b->q = (struct vqd){.size = (uint16_t)s->num,
-			.packed = b->packed,
-			.avail_wrap = true,
-			.used_wrap = true};
-		break;
-	case VHU_SET_VRING_ADDR:
-		b->q.parts = (struct plx_virtq_parts){(void *)(uintptr_t)a->desc,
-			(void *)(uintptr_t)a->avail, (void *)(uintptr_t)a->used};
-		break;
-	case VHU_SET_VRING_CALL:
-		b->call = dup(fd);
-		break;
-	case VHU_SET_VRING_ENABLE:
-		b->running = true;
-		break;
-	case VHU_GET_VRING_BASE:
-		b->running = false;
-		reply(b, h, payload, sizeof(*s));
-		return;
-	}
-	if (h->flags & VHU_F_NEED_REPLY)
-		reply_u64(b, h, b->evil == REFUSES && h->request == VHU_SET_MEM_TABLE);
-}
-
-/* @return false: the connection is over */
-static bool
-receive(struct back *b)
-{
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(8 * sizeof(int))];
-	} ctl;
-	static uint8_t payload[512] __attribute__((aligned(8)));
-	struct vhu_header h;
-	struct iovec iov = {&h, sizeof(h)};
-	struct msghdr mh = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = ctl.buf,
-		.msg_controllen = sizeof(ctl.buf)};
-	ssize_t n = recvmsg(b->fd, &mh, MSG_DONTWAIT);
-	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&mh) : NULL;
-	int fds[8], nfds = 0;
-
-	if (n < 0 && errno == EAGAIN)
-		return true;
-	if (n != sizeof(h) || h.size > sizeof(payload) || b->evil == CLOSES)
-		return false;
-	if (c != NULL) {
-		nfds = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		memcpy(fds, CMSG_DATA(c), (size_t)nfds * sizeof(int));
-	}
-	if (h.size != 0 && recv(b->fd, payload, h.size, MSG_WAITALL) != (ssize_t)h.size)
-		return false;
-	if (b->evil != SILENT)
-		handle(b, &h, payload, nfds != 0 ? fds[0] : -1);
-	while (nfds > 0)
-		close(fds[--nfds]);
-	return true;
-}
-
-static void *
-run(void *arg)
-{
-	struct back *b = arg;
-	struct vqd_chain c;
-
-	while (!__atomic_load_n(&b->stop, __ATOMIC_ACQUIRE)) {
-		if (b->fd < 0)
-			b->fd = accept4(b->listener, NULL, NULL, SOCK_CLOEXEC);
-		if (b->fd >= 0 && !receive(b)) {
-			close(b->fd);
-			b->fd = -1;
-			b->running = false;
-		}
-		while (b->running && b->evil != SILENT && vqd_pop(&b->q, &c))
-			serve_one(b, &c);
-		usleep(20);
-	}
-	return NULL;
-}
-
-static void
-begin(enum evil evil, bool packed)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	char dir[] = "/tmp/plx-virtio-XXXXXX";
-
-	REQUIRE(mkdtemp(dir) != NULL);
-	back = (struct back){.evil = evil,
-		.packed = packed,
-		.fd = -1,
-		.backend = -1,
-		.call = -1,
-		.sectors = evil == EMPTY ? 0 : SECTORS};
-	back.features = BIT(VIRTIO_F_VERSION_1) | BIT(VHU_F_PROTOCOL_FEATURES) |
-			BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(2) /* SEG_MAX */ |
-			(packed ? BIT(VIRTIO_F_RING_PACKED) : 0);
-	snprintf(back.path, sizeof(back.path), "%s/sock", dir);
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s", back.path);
-	back.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	REQUIRE(bind(back.listener, (struct sockaddr *)&a, sizeof(a)) == 0);
-	REQUIRE(listen(back.listener, 1) == 0);
-	REQUIRE(pthread_create(&back.thread, NULL, run, &back) == 0);
-}
-
-static void
-end(void)
-{
-	__atomic_store_n(&back.stop, true, __ATOMIC_RELEASE);
-	pthread_join(back.thread, NULL);
-	close(back.listener);
-	for (int i = 0; i < 3; i++) {
-		int fd = ((int[]){back.fd, back.backend, back.call})[i];
-
-		if (fd >= 0)
-			close(fd);
-	}
-	unlink(back.path);
-	*strrchr(back.path, '/') = '\0';
-	rmdir(back.path);
-}
-
-static int
-attach(const char *keys)
-{
-	char str[200];
-
-	snprintf(str, sizeof(str), "vhost-user:%s,name=v%s", back.path, keys);
-	return plx_attach(str, NULL);
-}
+#include "fake_back.h"
 
 /* ---- the protocol ---- */
 
 static void
 refused(enum evil evil, int rc)
 {
-	begin(evil, false);
-	CHECK_EQ(attach(",timeout=300"), rc);
+	fake_begin(evil, false);
+	CHECK_EQ(fake_attach(",timeout=300"), rc);
 	CHECK(plx_dev_find("v") == NULL);
-	end();
+	fake_end();
 }
 
 static void
@@ -329,10 +51,10 @@ test_bad_strings(void)
 	CHECK_EQ(plx_attach("vhost-user:/dev/null", NULL), -ENOTSOCK);
 	CHECK_EQ(plx_attach("vhost-user:", NULL), -EINVAL);
 	CHECK_EQ(plx_attach("vhost-user:/tmp/x,cache=none", NULL), -EINVAL);
-	begin(HONEST, false);
-	CHECK_EQ(attach(",queues=7"), -EINVAL);
-	CHECK_EQ(attach(",packed=1"), -ENOTSUP);
-	end();
+	fake_begin(HONEST, false);
+	CHECK_EQ(fake_attach(",queues=7"), -EINVAL);
+	CHECK_EQ(fake_attach(",packed=1"), -ENOTSUP);
+	fake_end();
 }
 
 /* ---- the ring ---- */
@@ -346,7 +68,7 @@ open_device(const char *keys)
 {
 	struct plx_blkq_conf conf = {.depth = DEPTH};
 
-	REQUIRE(attach(keys) == 0);
+	REQUIRE(fake_attach(keys) == 0);
 	REQUIRE(plx_blk_open("v", PLX_BLK_O_WRITE, &blk) == 0);
 	REQUIRE(plx_blk_configure(blk, 1) == 0 && plx_blkq_setup(blk, 0, &conf) == 0);
 	REQUIRE(plx_blk_start(blk) == 0);
@@ -404,7 +126,7 @@ recovered(enum evil evil, bool packed, unsigned int errors)
 	struct plx_blk_stats st;
 	struct plx_blk_event ev;
 
-	begin(evil, packed);
+	fake_begin(evil, packed);
 	open_device("");
 	CHECK_EQ(reads(50), errors);
 	CHECK(back.fired);
@@ -415,7 +137,7 @@ recovered(enum evil evil, bool packed, unsigned int errors)
 		CHECK(st.retried != 0);
 	}
 	close_device();
-	end();
+	fake_end();
 }
 
 static void
@@ -438,7 +160,7 @@ test_late(void)
 	struct plx_blk_event ev;
 
 	for (int packed = 0; packed < 2; packed++) {
-		begin(FORGETS, packed);
+		fake_begin(FORGETS, packed);
 		open_device(",io_timeout=200");
 		CHECK_EQ(reads(50), 0);
 		CHECK(back.fired);
@@ -448,7 +170,7 @@ test_late(void)
 		CHECK(st.retried != 0);
 		CHECK(plx_blk_event_get(blk, &ev) == 1 && ev.type == PLX_BLK_EVENT_RESET);
 		close_device();
-		end();
+		fake_end();
 	}
 }
 
@@ -461,7 +183,7 @@ test_late_again(void)
 	struct plx_blk_stats st;
 	time_t until = time(NULL) + 15;
 
-	begin(FORGETS_BLOCK, false);
+	fake_begin(FORGETS_BLOCK, false);
 	open_device(",io_timeout=200");
 	for (int i = 0; i < 2; i++)
 		r[i] = (struct plx_blk_req){.op = PLX_OP_READ,
@@ -480,7 +202,7 @@ test_late_again(void)
 	plx_blk_stats_get(blk, UINT16_MAX, &st);
 	CHECK_EQ(st.late, 2);
 	close_device();
-	end();
+	fake_end();
 	plx_mem_free(buf);
 }
 
@@ -495,7 +217,7 @@ test_config(void)
 	struct plx_blk_info info;
 	time_t until = time(NULL) + 10;
 
-	begin(GROWS, false);
+	fake_begin(GROWS, false);
 	open_device("");
 	plx_blk_info_get(blk, &info);
 	CHECK(info.nblocks >= SECTORS);
@@ -509,7 +231,7 @@ test_config(void)
 	CHECK_EQ(info.nblocks, back.sectors - 8);
 	CHECK_EQ(reads(2), 0);
 	close_device();
-	end();
+	fake_end();
 }
 
 /* What comes back with less, or as another, isn't given the requests. */
@@ -520,8 +242,8 @@ test_another(void)
 	struct plx_blk_req r = {.op = PLX_OP_FLUSH}, *p = &r;
 	uint8_t *buf = plx_mem_alloc(4096, 4096, -1);
 
-	begin(HONEST, false);
-	REQUIRE(attach(",reconnect=1") == 0);
+	fake_begin(HONEST, false);
+	REQUIRE(fake_attach(",reconnect=1") == 0);
 	REQUIRE(plx_blk_open("v", PLX_BLK_O_WRITE, &blk) == 0);
 	REQUIRE(plx_blk_configure(blk, 1) == 0 && plx_blkq_setup(blk, 0, NULL) == 0);
 	REQUIRE(plx_blk_start(blk) == 0);
@@ -548,7 +270,7 @@ test_another(void)
 		REQUIRE(time(NULL) < until);
 	}
 	close_device();
-	end();
+	fake_end();
 	plx_mem_free(buf);
 }
 
@@ -562,8 +284,8 @@ intr(bool packed)
 	struct pollfd pfd = {.events = POLLIN};
 	uint64_t n;
 
-	begin(HONEST, packed);
-	REQUIRE(attach("") == 0);
+	fake_begin(HONEST, packed);
+	REQUIRE(fake_attach("") == 0);
 	REQUIRE(plx_blk_open("v", PLX_BLK_O_WRITE, &blk) == 0);
 	REQUIRE(plx_blk_configure(blk, 1) == 0 && plx_blkq_setup(blk, 0, &conf) == 0);
 	REQUIRE(plx_blk_start(blk) == 0);
@@ -582,7 +304,7 @@ intr(bool packed)
 		CHECK_EQ(r.status, 0);
 	}
 	close_device();
-	end();
+	fake_end();
 	plx_mem_free(buf);
 }
 
@@ -595,7 +317,7 @@ test_hang(void)
 	uint8_t *buf = plx_mem_alloc(4096, 4096, -1);
 	time_t until = time(NULL) + 15;
 
-	begin(HONEST, false);
+	fake_begin(HONEST, false);
 	open_device(",io_timeout=200,timeout=300");
 	back.evil = SILENT;
 	r = (struct plx_blk_req){.op = PLX_OP_READ, .nblk = 8, .buf = buf};
@@ -614,7 +336,7 @@ test_hang(void)
 	CHECK_EQ(r.status, 0);
 	CHECK_EQ(buf[4095], 0x5a);
 	close_device();
-	end();
+	fake_end();
 	plx_mem_free(buf);
 }
 
@@ -627,7 +349,7 @@ test_unshared(void)
 	struct plx_blk_stats st;
 
 	REQUIRE(va != MAP_FAILED);
-	begin(HONEST, false);
+	fake_begin(HONEST, false);
 	open_device("");
 	REQUIRE(plx_mem_register(va, 8192, -1, 0) == 0);
 	while (plx_mem_sync() == -EINPROGRESS)
@@ -646,7 +368,7 @@ test_unshared(void)
 	}
 	close_device();
 	CHECK_EQ(plx_mem_unregister(va, 8192), 0);
-	end();
+	fake_end();
 	munmap(va, 16384);
 }
 
@@ -666,7 +388,7 @@ test_stop_while_away(void)
 	struct plx_blk_info info = {0};
 	int rc;
 
-	begin(HONEST, true);
+	fake_begin(HONEST, true);
 	open_device("");
 	back.evil = CLOSES;
 	shutdown(back.fd, SHUT_RDWR);
@@ -689,7 +411,7 @@ test_stop_while_away(void)
 	q = plx_blk_queue_get(blk, 0);
 	CHECK_EQ(reads(2), 0);
 	close_device();
-	end();
+	fake_end();
 }
 
 int

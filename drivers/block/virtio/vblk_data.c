@@ -31,11 +31,13 @@ vblk_status_errno(uint8_t status)
 	case VBLK_S_UNSUPP:
 		return -EOPNOTSUPP;
 	case VBLK_S_ZONE_INVALID_CMD:
+		return -EBADFD;
 	case VBLK_S_ZONE_UNALIGNED_WP:
-		return -EINVAL;
+		return -ESPIPE;
 	case VBLK_S_ZONE_OPEN_RESOURCE:
+		return -ETOOMANYREFS;
 	case VBLK_S_ZONE_ACTIVE_RESOURCE:
-		return -EBUSY;
+		return -EOVERFLOW;
 	default:
 		return -EIO;
 	}
@@ -263,6 +265,8 @@ sector(const struct vblk_queue *q, const struct plx_blk_req *req)
 	case PLX_OP_DISCARD:
 	case PLX_OP_SECURE_ERASE:
 		return 0;
+	case PLX_OP_ZONE_REPORT:
+		return (req->lba - req->lba % q->v->blk.info.zone_nblk) << q->sector_shift;
 	default:
 		return req->flags & PLX_IO_ALL_ZONES ? 0 : req->lba << q->sector_shift;
 	}
@@ -343,39 +347,72 @@ blocks(const struct vblk_queue *q, uint64_t sectors)
 	return rte_le_to_cpu_64(sectors) >> q->sector_shift;
 }
 
-/* The device's report becomes ours in place: capacity, start, write pointer; type, state. */
-static void
-zone_turn(const struct vblk_queue *q, struct plx_zone *z)
+/* A zone of the device's report becomes ours in place: capacity, start, write pointer; type, state.
+ * @return it is the one that it should be, and makes sense */
+static bool
+take_zone(const struct vblk_queue *q, struct plx_zone *to, uint64_t lba)
 {
-	uint8_t raw[sizeof(*z)];
+	uint8_t raw[sizeof(*to)];
+	struct plx_zone z;
 	uint64_t w[3];
 
-	memcpy(raw, z, sizeof(raw)); /* read once: the device may write on */
+	memcpy(raw, to, sizeof(raw)); /* read once: the device may write on */
+	rte_compiler_barrier();
 	memcpy(w, raw, sizeof(w));
-	*z = (struct plx_zone){
+	z = (struct plx_zone){
 		.lba = blocks(q, w[1]),
 		.capacity = blocks(q, w[0]),
 		.wp = blocks(q, w[2]),
 		.type = raw[24],
 		.state = raw[25],
 	};
+	*to = z;
+	if (z.lba != lba || z.capacity == 0 || z.capacity > q->v->blk.info.zone_nblk)
+		return false;
+	if (z.state >= PLX_ZONE_EMPTY && z.state <= PLX_ZONE_CLOSED)
+		return z.wp >= lba && z.wp - lba <= z.capacity;
+	return z.state == 0 || (z.state >= PLX_ZONE_RDONLY && z.state <= PLX_ZONE_OFFLINE);
+}
+
+/* The device counts the zones that it reports, the class those that follow. */
+static bool
+take_report(const struct vblk_queue *q, struct plx_blk_req *req)
+{
+	const struct plx_blk_info *info = &q->v->blk.info;
+	uint64_t first = req->lba / info->zone_nblk, left = info->nb_zones - first, n, i;
+	struct plx_zone_report *r = req->buf;
+
+	n = (plx_blk_bytes(info, req->nblk) - sizeof(*r)) / sizeof(r->zones[0]);
+	n = RTE_MIN(n, rte_le_to_cpu_64(__atomic_load_n(&r->nr_zones, __ATOMIC_RELAXED)));
+	n = RTE_MIN(n, left);
+	r->nr_zones = left;
+	memset(r->rsvd, 0, sizeof(r->rsvd));
+	for (i = 0; i < n; i++)
+		if (!take_zone(q, &r->zones[i], (first + i) * info->zone_nblk))
+			return false;
+	req->result = n;
+	return n != 0;
+}
+
+static bool
+take_append(const struct vblk_queue *q, struct plx_blk_req *req, uint16_t id)
+{
+	const struct plx_blk_info *info = &q->v->blk.info;
+	uint64_t at = blocks(q, *(const volatile uint64_t *)&q->results[id].append_sector);
+
+	req->result = at;
+	return at >= req->lba && at - req->lba < info->zone_nblk &&
+	       req->nblk <= info->zone_nblk - (at - req->lba) && at <= info->nblocks - req->nblk;
 }
 
 void
 vblk_zone_result(struct vblk_queue *q, struct plx_blk_req *req, uint16_t id)
 {
-	struct plx_zone_report *r = req->buf;
-	uint64_t room, i, n;
+	bool report = req->op == PLX_OP_ZONE_REPORT;
 
-	if (req->op == PLX_OP_ZONE_APPEND) {
-		req->result = blocks(q, q->results[id].append_sector);
+	if (report ? take_report(q, req) : take_append(q, req, id))
 		return;
-	}
-	room = (((uint64_t)req->nblk << q->lba_shift) - sizeof(*r)) / sizeof(r->zones[0]);
-	n = rte_le_to_cpu_64(*(volatile uint64_t *)&r->nr_zones);
-	n = RTE_MIN(n, room);
-	for (i = 0; i < n; i++)
-		zone_turn(q, &r->zones[i]);
-	r->nr_zones = n;
-	req->result = n;
+	req->result = 0;
+	req->status = -EIO;
+	plx_stat_add(&q->dq.st.bad_device, 1);
 }

@@ -278,14 +278,23 @@ mark_again(const struct again *a, int *rc)
 	return mark & VBLK_MARK_LATE ? 0 : mark | VBLK_MARK_LATE;
 }
 
-/* Whether it was executed isn't known: appending again could append twice. */
+/* Whether it was executed isn't known: again, an append could append twice, and a write to a zone
+ * would be behind the write pointer. */
+static bool
+repeatable(const struct vblk_queue *q, const struct plx_blk_req *req)
+{
+	bool zoned = q->v->blk.info.zone_nblk != 0;
+
+	return req->op != PLX_OP_ZONE_APPEND && !(zoned && req->op == PLX_OP_WRITE);
+}
+
 static int
 send_again(struct vblk_queue *q, const struct again *a)
 {
 	uint16_t mark;
 	int rc;
 
-	if (a->req->op == PLX_OP_ZONE_APPEND)
+	if (!(a->mark & VBLK_MARK_FLUSH) && !repeatable(q, a->req))
 		return -ECANCELED;
 	mark = mark_again(a, &rc);
 	if (mark == 0)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # In a guest with an NVMe controller at 3, and one at 4 whose medium fails reads of blocks 7 and 100
-# and writes of block 9: errors end the right requests, and resets under load lose nothing.
+# and writes of block 9: errors end the right requests, and resets under load lose nothing, attached with
+# each of $KEYS.
 . /etc/lib.sh
 
 EIO=5 ENODATA=61 good=0000:00:03.0 bad=0000:00:04.0
@@ -12,9 +13,9 @@ for mode in $MODES; do
 	check "$mode: reads that fail" errors "$mode" read "7=$ENODATA 100=$ENODATA"
 	check "$mode: writes that fail" errors "$mode" write "9=$EIO"
 	refused "$mode: a fault that is not expected" "block 100: " errors "$mode" read "7=$ENODATA"
-	for sgl in "" ,sgl=0; do
-		check "$mode$sgl: reset every 50 ms under verified load" \
-			plx-blk-resets $eal -- "pci:$good,vfio=$mode$sgl" "$RESETS" 50
+	for keys in $KEYS; do
+		check "$mode, $keys: reset every 50 ms under verified load" \
+			plx-blk-resets $eal -- "pci:$good,vfio=$mode,$keys" "$RESETS" 50
 		tail -n 1 /tmp/out
 	done
 done

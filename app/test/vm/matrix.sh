@@ -35,6 +35,12 @@ for mode in $MODES; do
 			bdf=${controller%%=*}
 			[ $mode != noiommu ] || [ $who = root ] || continue # it takes CAP_SYS_RAWIO
 			bind "$bdf" vfio-pci
+			if [ $who = root ]; then
+				check "$mode, ${controller#*=}: written by the kernel, read by us" \
+					written_by_kernel "$bdf" vfio=$mode
+				check "$mode, ${controller#*=}: written by us, read by the kernel" \
+					read_by_kernel "$bdf" vfio=$mode
+			fi
 			[ $who = root ] || chown 1000 $(vfio_nodes $mode "$bdf")
 			for option in "" ,sgl=0; do
 				row $who $mode "$bdf" "${controller#*=}" "$option"

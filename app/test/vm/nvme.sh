@@ -6,25 +6,6 @@
 nvme=0000:00:03.0 twin0=0000:00:05.0 twin1=0000:00:05.1 sata=0000:00:1f.2
 touch /tmp/b
 
-written_by_kernel()
-{
-	bind $nvme nvme
-	dd if=/dev/urandom of=/tmp/a bs=1M count=4 2>/dev/null
-	dd if=/tmp/a of="$(disk $nvme)" bs=1M conv=fsync || return
-	bind $nvme vfio-pci
-	truncate -s 4M /tmp/b
-	copy "pci:$nvme,vfio=$1" from /tmp/b && cmp /tmp/a /tmp/b
-}
-
-read_by_kernel()
-{
-	bind $nvme vfio-pci
-	dd if=/dev/urandom of=/tmp/a bs=1M count=4 2>/dev/null
-	copy "pci:$nvme,vfio=$1" to /tmp/a || return
-	bind $nvme nvme
-	dd if="$(disk $nvme)" of=/tmp/b bs=1M count=4 && cmp /tmp/a /tmp/b
-}
-
 # Begin reading, for half a minute, and wait until the device is open: $first.
 begin_load()
 {
@@ -56,9 +37,8 @@ taken_away()
 
 by_mode()
 {
-	check "$1: written by the kernel, read by us" written_by_kernel "$1"
-	check "$1: written by us, read by the kernel" read_by_kernel "$1"
-	bind $nvme vfio-pci
+	check "$1: written by the kernel, read by us" written_by_kernel $nvme "vfio=$1"
+	check "$1: written by us, read by the kernel" read_by_kernel $nvme "vfio=$1"
 	check "$1: conformance" conformance "pci:$nvme,vfio=$1"
 	check "$1: verified writes, two queues" verified "pci:$nvme,vfio=$1,sgl=0"
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # In a guest with NVMe controllers at 3, 4 and 5: zones of 512-byte and of 4096-byte blocks, and
-# copies with small limits; by each of $MODES.
+# copies with small limits; by each of $MODES, then with the keys $MORE, too.
 . /etc/lib.sh
 
 # A wrong command line, and nothing is written.
@@ -13,7 +13,9 @@ unsuited()
 for mode in $MODES; do
 	for nvme in 0000:00:03.0 0000:00:04.0 0000:00:05.0; do
 		bind $nvme vfio-pci
-		check "$mode, $nvme: conformance" conformance "pci:$nvme,vfio=$mode"
+		for more in "" $MORE; do
+			check "$mode, $nvme$more: conformance" conformance "pci:$nvme,vfio=$mode$more"
+		done
 	done
 	dev=pci:0000:00:03.0,vfio=$mode
 	check "$mode: random writes to zones" unsuited

@@ -73,6 +73,8 @@ struct fake {
 	uint64_t fault_lba;     /* only to those from there on, UINT64_MAX: all */
 	uint16_t status;
 	bool mad_event_index;
+	bool sleepy; /* with doorbell buffers: looks for commands when it is rung, and asks for no
+			ring */
 
 	/* what it saw */
 	const char *broken; /* what the host did wrong */
@@ -98,6 +100,7 @@ struct fake {
 	uint32_t posted[2 * FAKE_QUEUES];
 	uint8_t *disk[FAKE_NS];
 	uint32_t seed;
+	uint32_t tails[FAKE_QUEUES]; /* that it knows of, when sleepy */
 };
 
 /* A healthy controller with one namespace. */

@@ -51,6 +51,30 @@ mad_event_index(void)
 	honest_with(",dbbuf=on");
 }
 
+/* It went to sleep on a tail that it read too early: the host, which was asked for no ring, rings
+ * when commands wait. */
+static void
+lost_doorbells(void)
+{
+	unsigned int i, round;
+
+	begin();
+	f.id.oacs = 0x100;
+	f.sleepy = true;
+	attach(",dbbuf=on");
+	host_open(&h, "fk");
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < 8; i++)
+			host_prepare(&h, i, PLX_OP_READ, i, 1);
+		host_submit(&h, 8);
+		REQUIRE(host_collect(&h, 8, 20) == 8);
+		CHECK_EQ(plx_blk_reset(h.blk), 0);
+	}
+	CHECK_EQ(seen(&f.nr_aborts), 0);
+	CHECK_EQ(host_close(&h), 0);
+	end();
+}
+
 /* Queues in the controller's memory: each in a place of its own, as far as there is room. */
 static void
 memory_buffer(void)
@@ -257,6 +281,7 @@ main(int argc, char **argv)
 	RUN(unmapped_doorbells);
 	RUN(doorbell_buffers);
 	RUN(mad_event_index);
+	RUN(lost_doorbells);
 	RUN(memory_buffer);
 	RUN(bad_memory_buffer);
 	RUN(two_entries);

@@ -54,7 +54,7 @@ def nvme_options(i, spec, tmp):
     ctrl = [p for p in more if not p.startswith("ns.")]
     # a namespace that could be shared has a disk of another name
     return [*drive(f"nvme{i}d", back, tmp),
-            "-device", joined(f"nvme,id=nvme{i}", ctrl, [f"serial=PLX{i:05d}", f"addr={3 + i}"]),
+            "-device", joined(f"nvme,id=nvme{i}", ctrl, [f"serial=PLX{i:05d}", f"addr={3 + i:x}"]),
             "-device", joined(f"nvme-ns,drive=nvme{i}d,bus=nvme{i}", ns, ["shared=off"])]
 
 

@@ -233,6 +233,18 @@ class Bench:
             table[depth] = {k: (b[k] - a[k]) / n for k in b}
         return table
 
+    def null_instructions(self):
+        """Of one uniformly random read from null at depth 128, by owner."""
+        got = []
+        for seconds in 0.5, 1.5:
+            out = self.tmp / f"callgrind.null.{seconds}"
+            said = run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
+                        self.build / "app/test-blk/plx-testblk", "-l", self.host, "--no-huge", "--",
+                        "--dev", DEVICE["null"], "--qd", 128, "--time", seconds, "--json", "-"])
+            got.append((json.loads(said)["total"]["completed"], instructions(out)))
+        (n, a), (m, b) = got
+        return {k: (b[k] - a[k]) / (m - n) for k in b}
+
     def callback_instructions(self):
         """Of one I/O at 32 in flight, by a queue's own calls and by callbacks, all parts."""
         n, got = 20000, {}
@@ -328,7 +340,7 @@ def rst_table(title, head, rows):
     return "\n".join([title, "", rule, lines[0], rule, *lines[1:], rule, ""])
 
 
-def report(b, icount, calls, virtio):
+def report(b, icount, calls, virtio, null):
     def mega(v):
         return f"{v / 1e6:.2f} M"
 
@@ -357,7 +369,9 @@ def report(b, icount, calls, virtio):
     if b.samples["class", 128]:
         out[-1] += (f", {mega(median(b.samples['class', 128], 'iops'))} in a bare loop "
                     "that checks each status")
-    out[-1] += ".\n"
+    out[-1] += (f". {sum(null.values()):.0f} instructions an I/O: {null['tester']:.0f} of the tester, "
+                f"with a histogram of latencies, {null['null'] + null.get('class', 0):.0f} of class and "
+                "driver together.\n")
     rows = []
     for what in ("burst 1", "burst 8", "burst 32", "trip"):
         ring, reactor = (median(b.samples["messages", what], k) for k in ("ring", "reactor"))
@@ -412,11 +426,11 @@ def main():
     with tempfile.TemporaryDirectory() as tmp:
         b.tmp = pathlib.Path(tmp)
         virtio = b.vhost_user_instructions()
-        icount, calls = b.instructions(), b.callback_instructions()
+        icount, calls, null = b.instructions(), b.callback_instructions(), b.null_instructions()
         for i in range(b.rounds):
             print(f"round {i + 1} of {b.rounds}", flush=True)
             b.one_round()
-    text = report(b, icount, calls, virtio)
+    text = report(b, icount, calls, virtio, null)
     print("\n" + text)
     if args.rst:
         args.rst.write_text(text)

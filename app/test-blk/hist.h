@@ -12,7 +12,8 @@
 #define TB_HIST_BUCKETS ((63 - TB_HIST_SUB + 2) << TB_HIST_SUB)
 
 struct tb_hist {
-	uint64_t n, sum, max; /**< n: how many were recorded */
+	uint64_t sum, max, n; /**< n: how many were recorded; not beside the sum, or GCC makes a
+				 vector of both for each value */
 	uint64_t count[TB_HIST_BUCKETS];
 };
 

@@ -432,6 +432,20 @@ plx_blk_stats_get(const struct plx_blk *blk, uint16_t qid, struct plx_blk_stats 
 	return rc;
 }
 
+int
+plx_blk_dump(struct plx_blk *blk, const char *what, uint16_t qid, FILE *out)
+{
+	int rc = -ENOTSUP;
+	bool is;
+
+	plx_ctrl_lock();
+	is = qid < blk->info.nb_queues && blk->queues[qid] != NULL;
+	if (blk->ops->dump != NULL)
+		rc = is || qid == UINT16_MAX ? blk->ops->dump(blk, what, qid, out) : -EINVAL;
+	plx_ctrl_unlock();
+	return rc;
+}
+
 /* ---- events ---- */
 
 void

@@ -66,6 +66,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <rte_common.h>
 
@@ -546,6 +547,17 @@ int plx_blk_latency_enable(struct plx_blk *blk, bool on);
  * @return 0; -ENODATA it isn't measured; -EINVAL no such queue or kind; -ENOMEM */
 int plx_blk_latency_get(const struct plx_blk *blk, uint16_t qid, enum plx_blk_latency_kind kind,
 	struct plx_blk_latency *out);
+
+/**
+ * Print how a device looks from inside, for people who look for a fault. It runs on meanwhile, so
+ * what is printed need not be of one moment. Any thread.
+ * @param blk   a device, open or not
+ * @param what  "regs", "sq", "cq" (NVMe); "virtqueue" (virtio)
+ * @param qid   which queue; UINT16_MAX: the admin queue (NVMe), or where it doesn't matter
+ * @param out   where to
+ * @return 0; -ENOTSUP its driver has no such thing; -EINVAL no such queue, or it isn't set up
+ */
+int plx_blk_dump(struct plx_blk *blk, const char *what, uint16_t qid, FILE *out);
 
 /** Fetch the oldest event. @return 1 stored, 0 none */
 int plx_blk_event_get(struct plx_blk *blk, struct plx_blk_event *ev);

@@ -68,6 +68,9 @@ struct plx_blk_ops {
 	int (*op_poll)(struct plx_blk *blk);
 	/** Begin an admin command; the same returns. NULL: not an NVMe device */
 	int (*nvme_admin)(struct plx_blk *blk, struct plx_nvme_cmd *cmd);
+	/** See plx_blk_dump(); qid: a queue that is set up, or UINT16_MAX. What the device writes
+	 * is read once and only printed. NULL: there is nothing to see */
+	int (*dump)(struct plx_blk *blk, const char *what, uint16_t qid, FILE *out);
 };
 
 enum plx_blk_op_kind { PLX_CTL_NONE, PLX_CTL_START, PLX_CTL_STOP, PLX_CTL_RESET, PLX_CTL_ADMIN };

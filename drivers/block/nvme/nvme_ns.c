@@ -338,6 +338,7 @@ static const struct plx_blk_ops ns_ops = {
 	.reset = ns_reset,
 	.op_poll = ns_op_poll,
 	.nvme_admin = ns_admin,
+	.dump = nvme_dump,
 };
 
 /* ---- the controller's own: plx_nvme.h ---- */

@@ -25,6 +25,7 @@
  *	nvme_lend.c   queues that secondary processes have, in the primary
  *	nvme_lend_ask.c what they ask of the controller
  *	nvme_mp.c     the same, in the secondary
+ *	nvme_dump.c   registers and queues as text
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -546,6 +547,9 @@ void nvme_ns_back(struct nvme_ns *ns, const struct nvme_id_ns *id);
 int nvme_pass_prepare(struct nvme_ctrlr *c, const struct plx_nvme_cmd *cmd);
 int nvme_pass_start(struct nvme_ctrlr *c, const struct plx_nvme_cmd *cmd);
 void nvme_pass_end(struct nvme_ctrlr *c, struct plx_nvme_cmd *cmd, int rc);
+
+/* nvme_dump.c */
+int nvme_dump(struct plx_blk *blk, const char *what, uint16_t qid, FILE *out);
 
 /* nvme_status.c */
 int nvme_status_errno(uint16_t status);

@@ -293,4 +293,5 @@ const struct plx_blk_ops vblk_ops = {
 	.stop = op_stop,
 	.reset = op_reset,
 	.op_poll = op_poll,
+	.dump = vblk_dump,
 };

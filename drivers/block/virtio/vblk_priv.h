@@ -13,6 +13,7 @@
  *	vblk_late.c     requests that are not answered in time
  *	vblk_dev.c      the attachment: attach, housekeeping, detach
  *	vblk_probe.c    device strings
+ *	vblk_dump.c     registers and rings as text
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -212,6 +213,9 @@ bool vblk_is_late(uint16_t mark);
 void vblk_rejuvenate(struct vblk *v);
 /* Look whether something is late: v->sick then. */
 void vblk_late_look(struct vblk *v);
+
+/* vblk_dump.c */
+int vblk_dump(struct plx_blk *blk, const char *what, uint16_t qid, FILE *out);
 
 /* vblk_dev.c */
 typedef int (*vblk_open_t)(struct plx_dev *dev, struct plx_virtio_dev **vio);

@@ -17,16 +17,6 @@ idle_only(const struct tb_shell *sh)
 	return TB_FAIL;
 }
 
-static struct tb_dev *
-named(const struct tb_shell *sh, const char *name)
-{
-	struct tb_dev *d = tb_session_dev(sh->session, name);
-
-	if (d == NULL)
-		tb_say("'%s' is not attached; 'show devs' lists what is", name);
-	return d;
-}
-
 /* ---- settings ---- */
 
 static int
@@ -157,94 +147,6 @@ cmd_sleep(struct tb_shell *sh, const struct shell_args *a)
 	return TB_OK;
 }
 
-static struct tb_queue *
-queue(const struct tb_shell *sh, const struct tb_dev *d, const char *text)
-{
-	struct tb_run *run = sh->session->run;
-	unsigned long qid;
-	char *end;
-
-	qid = strtoul(text, &end, 10);
-	for (uint32_t j = 0; run != NULL && *end == '\0' && j < run->njob; j++)
-		for (uint32_t i = 0; i < run->jobs[j].ntask; i++) {
-			struct tb_task *t = &run->jobs[j].tasks[i];
-
-			if (t->dev == d && qid >= t->first_qid && qid < t->first_qid + t->nq)
-				return &t->queues[qid - t->first_qid];
-		}
-	tb_say("%s: the run has no queue '%s' on it", d->info.name, text);
-	return NULL;
-}
-
-/* queue <dev> <n> pause|resume: from the run's side; the device's queue stays as it is. */
-static int
-cmd_queue(struct tb_shell *sh, const struct shell_args *a)
-{
-	struct tb_dev *d = named(sh, a->word[1]);
-	struct tb_queue *q = d == NULL ? NULL : queue(sh, d, a->word[2]);
-
-	if (q == NULL)
-		return TB_USAGE;
-	__atomic_store_n(&q->paused, a->word[3][0] == 'p', __ATOMIC_RELAXED);
-	return TB_OK;
-}
-
-/* ---- devices ---- */
-
-static int
-cmd_attach(struct tb_shell *sh, const struct shell_args *a)
-{
-	return tb_session_attach(sh->session, a->word[1]);
-}
-
-/* Under load its I/Os end with -ECANCELED; the run's account has them all. */
-static int
-cmd_detach(struct tb_shell *sh, const struct shell_args *a)
-{
-	return tb_session_detach(sh->session, a->word[1]);
-}
-
-/* With a run under way or without. */
-static int
-cmd_reset(struct tb_shell *sh, const struct shell_args *a)
-{
-	struct tb_dev *d = named(sh, a->word[1]);
-	struct plx_blk *blk;
-	int rc;
-
-	if (d == NULL)
-		return TB_USAGE;
-	blk = d->blk;
-	rc = blk != NULL ? 0 : plx_blk_open(d->info.name, 0, &blk);
-	if (rc == 0)
-		rc = plx_blk_reset(blk);
-	if (d->blk == NULL && blk != NULL)
-		plx_blk_close(blk);
-	if (rc == 0)
-		return TB_OK;
-	tb_say("%s: reset: %s", d->info.name, strerror(-rc));
-	return TB_FAIL;
-}
-
-static int
-cmd_lat(struct tb_shell *sh, const struct shell_args *a)
-{
-	struct tb_dev *d = named(sh, a->word[1]);
-	int rc;
-
-	if (d == NULL)
-		return TB_USAGE;
-	if (d->blk == NULL) {
-		tb_say("%s: the class measures latencies while a run has it open", d->info.name);
-		return TB_FAIL;
-	}
-	rc = plx_blk_latency_enable(d->blk, strcmp(a->word[2], "on") == 0);
-	if (rc == 0)
-		return TB_OK;
-	tb_say("%s: %s", d->info.name, strerror(-rc));
-	return TB_FAIL;
-}
-
 /* ---- the rest ---- */
 
 static int
@@ -279,26 +181,38 @@ cmd_quit(struct tb_shell *sh, const struct shell_args *a)
 const struct shell_command shell_commands[] = {
 	{"help", cmd_help, "all commands"},
 	{"help <command>", cmd_help, "those that begin so"},
-	{"attach <string>", cmd_attach, "attach a device by its device string"},
-	{"detach <dev>", cmd_detach, "detach it, or the controller that it belongs to"},
+	{"attach <string>", dev_command, "attach a device by its device string"},
+	{"detach <dev>", dev_command, "detach it, or the controller that it belongs to"},
+	{"reset <dev>", dev_command, "reset a device, also while a run works on it"},
+	{"dev attach <string>", dev_command, "the same three"},
+	{"dev detach|reset <dev>", dev_command, "the same"},
+	{"dev stop <dev>", dev_command, "stop a device that a run works on, once it is idle"},
+	{"dev start <dev>", dev_command, "start it again, and the run goes on"},
+	{"dev format <dev> <lbaf>", dev_command, "format an NVMe namespace: all its data is lost"},
 	{"set <setting> <value>", cmd_set, "of the next run: the options of the command line"},
 	{"unset <setting>", cmd_unset, "back to its default"},
 	{"start", cmd_start, "start a run on all devices; commands go on meanwhile"},
 	{"stop", cmd_stop, "end the run, and report"},
 	{"wait", cmd_wait, "until the run has ended by itself"},
 	{"sleep <seconds>", cmd_sleep, "do nothing, or until the run has ended"},
-	{"reset <dev>", cmd_reset, "reset a device, also while a run works on it"},
-	{"queue <dev> <n> pause|resume", cmd_queue, "keep a queue of the run from new I/Os"},
-	{"latency <dev> on|off", cmd_lat, "let the device class measure latencies of the run"},
+	{"queue <dev> <n> pause|resume", dev_queue, "keep a queue of the run from new I/Os"},
+	{"queue <dev> <n> stop|start", dev_queue, "the same, and wait until it is idle"},
+	{"latency <dev> on|off", dev_latency, "let the device class measure latencies of the run"},
+	{"clear stats|latency <dev>", dev_clear, "count and measure from now on"},
 	{"show devs", show_devs, "what is attached"},
 	{"show dev <dev>", show_dev, "what a device is and can do"},
+	{"show ns <dev>", show_ns, "all namespaces of its controller"},
 	{"show queues <dev>", show_queues, "its queues in the run"},
 	{"show stats <dev>", show_stats, "its counters"},
+	{"show xstats <dev>", show_xstats,
+		"its counters and those of each queue, as name and value"},
 	{"show latency <dev>", show_lat, "latencies that the device class measured"},
 	{"show lcores", show_lcores, "lcores, and how busy they were"},
 	{"show mem", show_mem, "memory that devices reach"},
 	{"show config", show_config, "the settings of the next run"},
 	{"show run", show_run, "how the run gets on"},
+	{"dump regs <dev>", dump_dev, "registers of its controller, or what stands for them"},
+	{"dump sq|cq|virtqueue <dev> <n>", dump_dev, "entries of a queue of the run, or 'admin'"},
 	{"dump memzones|mempools|heap", dump, "EAL's own tables"},
 	{"quit", cmd_quit, "end the run, detach everything, leave"},
 };

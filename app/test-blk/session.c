@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Lcores and attached devices: what outlasts a run. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,22 +177,32 @@ tell_event(struct tb_dev *d, const struct plx_blk_event *ev)
 		[PLX_BLK_EVENT_NS_CHANGED] = "changed its namespaces",
 		[PLX_BLK_EVENT_RECONNECTING] = "lost its peer and waits for it",
 		[PLX_BLK_EVENT_HEALTH] = "reports a health warning",
+		[PLX_BLK_EVENT_ZONE_CHANGED] = "changed the state of zones",
 	};
 
 	if (ev->type == PLX_BLK_EVENT_REMOVED)
 		d->removed = true;
+	if (ev->lost != 0)
+		tb_say("%s: %" PRIu64 " events were lost", d->info.name, ev->lost);
 	if ((unsigned int)ev->type < RTE_DIM(text) && text[ev->type] != NULL)
 		tb_say("%s %s", d->info.name, text[ev->type]);
 }
 
+/* Of devices that no run has open, too. */
 void
 tb_session_events(struct tb_session *s)
 {
+	struct plx_blk_info info;
 	struct plx_blk_event ev;
 
-	for (struct tb_dev *d = s->devs; d != NULL; d = d->next)
-		while (d->blk != NULL && plx_blk_event_get(d->blk, &ev) == 1)
+	for (struct plx_blk *b = plx_blk_next(NULL); b != NULL; b = plx_blk_next(b)) {
+		struct tb_dev *d;
+
+		plx_blk_info_get(b, &info);
+		d = tb_session_dev(s, info.name);
+		while (d != NULL && plx_blk_event_get(b, &ev) == 1)
 			tell_event(d, &ev);
+	}
 }
 
 int

@@ -46,11 +46,26 @@ void shell_wait(struct tb_shell *sh, double seconds);
 /** The settings as options. @return enum tb_exit */
 int shell_opts(const struct tb_shell *sh, struct tb_opts *o);
 
+/* devs.c: commands on a device */
+/** @return the attached device of that name, or NULL after one line */
+struct tb_dev *dev_named(const struct tb_shell *sh, const char *name);
+/** @return the class's handle of a device, open or not; NULL: it is gone */
+struct plx_blk *dev_handle(const char *name);
+/** Its counters, or a queue's. @return 0 or -errno */
+int dev_stats(const char *name, uint16_t qid, struct plx_blk_stats *st);
+int dev_command(struct tb_shell *sh, const struct shell_args *a);
+int dev_queue(struct tb_shell *sh, const struct shell_args *a);
+int dev_latency(struct tb_shell *sh, const struct shell_args *a);
+int dev_clear(struct tb_shell *sh, const struct shell_args *a);
+int dump_dev(struct tb_shell *sh, const struct shell_args *a);
+
 /* show.c */
 int show_devs(struct tb_shell *sh, const struct shell_args *a);
 int show_dev(struct tb_shell *sh, const struct shell_args *a);
+int show_ns(struct tb_shell *sh, const struct shell_args *a);
 int show_queues(struct tb_shell *sh, const struct shell_args *a);
 int show_stats(struct tb_shell *sh, const struct shell_args *a);
+int show_xstats(struct tb_shell *sh, const struct shell_args *a);
 int show_lat(struct tb_shell *sh, const struct shell_args *a);
 int show_lcores(struct tb_shell *sh, const struct shell_args *a);
 int show_mem(struct tb_shell *sh, const struct shell_args *a);

@@ -17,15 +17,13 @@
 static struct plx_blk *
 find(const char *name, struct plx_blk_info *info)
 {
-	struct plx_blk *blk = NULL;
+	struct plx_blk *blk = dev_handle(name);
 
-	while ((blk = plx_blk_next(blk)) != NULL) {
+	if (blk == NULL)
+		tb_say("'%s' is not attached; 'show devs' lists what is", name);
+	else
 		plx_blk_info_get(blk, info);
-		if (strcmp(info->name, name) == 0)
-			return blk;
-	}
-	tb_say("'%s' is not attached; 'show devs' lists what is", name);
-	return NULL;
+	return blk;
 }
 
 static double
@@ -101,6 +99,29 @@ show_dev(struct tb_shell *sh, const struct shell_args *a)
 	return TB_OK;
 }
 
+/* The block devices of the controller that one belongs to. */
+int
+show_ns(struct tb_shell *sh, const struct shell_args *a)
+{
+	const struct tb_dev *d = dev_named(sh, a->word[2]);
+	struct plx_blk_info i;
+
+	if (d == NULL)
+		return TB_USAGE;
+	printf("%-20s %14s %6s %9s %3s %8s %s\n", "namespace", "blocks", "block", "metadata", "PI",
+		"zones", "nguid");
+	for (const struct tb_dev *n = sh->session->devs; n != NULL; n = n->next) {
+		if (n->attachment != d->attachment || n->detached || find(n->info.name, &i) == NULL)
+			continue;
+		printf("%-20s %14" PRIu64 " %6u %9u %3u %8u ", i.name, i.nblocks, i.block_size,
+			i.meta_size, i.pi_type, i.nb_zones);
+		for (unsigned int b = 0; b < sizeof(i.nguid); b++)
+			printf("%02x", i.nguid[b]);
+		printf("\n");
+	}
+	return TB_OK;
+}
+
 static void
 print_queue(const struct tb_task *t, const struct tb_queue *q)
 {
@@ -141,23 +162,33 @@ show_queues(struct tb_shell *sh, const struct shell_args *a)
 	return TB_OK;
 }
 
+static const char *const op_names[PLX_OP_MAX] = {"read", "write", "flush", "write-zeroes",
+	"discard", "compare", "verify", "nvme", "zone-append", "zone-open", "zone-close",
+	"zone-finish", "zone-reset", "zone-report", "copy", "secure-erase"};
+
+/* What came since they were cleared: all of it is counters. */
+static void
+subtract(struct plx_blk_stats *st, const struct plx_blk_stats *cleared)
+{
+	const uint64_t *from = (const uint64_t *)cleared;
+	uint64_t *to = (uint64_t *)st;
+
+	for (size_t i = 0; i < sizeof(*st) / sizeof(*to); i++)
+		to[i] -= from[i];
+}
+
 int
 show_stats(struct tb_shell *sh, const struct shell_args *a)
 {
-	static const char *const ops[PLX_OP_MAX] = {"read", "write", "flush", "write-zeroes",
-		"discard", "compare", "verify", "nvme", "zone-append", "zone-open", "zone-close",
-		"zone-finish", "zone-reset", "zone-report", "copy", "secure-erase"};
-	struct plx_blk_info info;
-	struct plx_blk *blk = find(a->word[2], &info);
+	const struct tb_dev *d = dev_named(sh, a->word[2]);
 	struct plx_blk_stats st;
 
-	(void)sh;
-	if (blk == NULL)
+	if (d == NULL || dev_stats(d->info.name, UINT16_MAX, &st) != 0)
 		return TB_USAGE;
-	plx_blk_stats_get(blk, UINT16_MAX, &st);
+	subtract(&st, &d->cleared);
 	for (unsigned int op = 0; op < PLX_OP_MAX; op++)
 		if (st.ops[op] != 0)
-			printf("%-14s %14" PRIu64 " requests %16" PRIu64 " blocks\n", ops[op],
+			printf("%-14s %14" PRIu64 " requests %16" PRIu64 " blocks\n", op_names[op],
 				st.ops[op], st.blocks[op]);
 	printf("completed      %14" PRIu64 ", with errors %" PRIu64 "\n", st.completed, st.errors);
 	printf("doorbells      %14" PRIu64 "\n", st.doorbells);
@@ -166,6 +197,46 @@ show_stats(struct tb_shell *sh, const struct shell_args *a)
 		st.bounced);
 	printf("retried        %14" PRIu64 "\nsenseless      %14" PRIu64 "\n", st.retried,
 		st.bad_device);
+	printf("late           %14" PRIu64 "\n", st.late);
+	return TB_OK;
+}
+
+static void
+print_xstats(const char *of, const struct plx_blk_stats *st)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} rest[] = {{"unknown", st->unknown}, {"completed", st->completed}, {"errors", st->errors},
+		{"doorbells", st->doorbells}, {"polls", st->polls},
+		{"empty_polls", st->empty_polls}, {"split", st->split}, {"bounced", st->bounced},
+		{"retried", st->retried}, {"bad_device", st->bad_device}, {"late", st->late}};
+
+	for (unsigned int op = 0; op < PLX_OP_MAX; op++) {
+		if (st->ops[op] == 0)
+			continue;
+		printf("%s.%s.requests: %" PRIu64 "\n", of, op_names[op], st->ops[op]);
+		printf("%s.%s.blocks: %" PRIu64 "\n", of, op_names[op], st->blocks[op]);
+	}
+	for (unsigned int i = 0; i < RTE_DIM(rest); i++)
+		printf("%s.%s: %" PRIu64 "\n", of, rest[i].name, rest[i].value);
+}
+
+int
+show_xstats(struct tb_shell *sh, const struct shell_args *a)
+{
+	const struct tb_dev *d = dev_named(sh, a->word[2]);
+	struct plx_blk_stats st;
+	char name[16];
+
+	if (d == NULL || dev_stats(d->info.name, UINT16_MAX, &st) != 0)
+		return TB_USAGE;
+	subtract(&st, &d->cleared);
+	print_xstats("all", &st);
+	for (uint16_t q = 0; dev_stats(d->info.name, q, &st) == 0; q++) {
+		snprintf(name, sizeof(name), "q%u", q);
+		print_xstats(name, &st);
+	}
 	return TB_OK;
 }
 

@@ -191,10 +191,11 @@ struct tb_dev {
 	struct plx_blk_info info;
 	uint32_t index; /**< in order of attachment: in the tags of its blocks */
 	bool writable, removed;
-	bool looked_at;             /**< what is on it may be overwritten */
-	bool detached;              /**< while a run worked on it: kept for the report */
-	uint16_t nq;                /**< queues that the run has on it */
-	struct plx_blk_stats stats; /**< of the run; before its end, when it began */
+	bool looked_at;               /**< what is on it may be overwritten */
+	bool detached;                /**< while a run worked on it: kept for the report */
+	uint16_t nq;                  /**< queues that the run has on it */
+	struct plx_blk_stats stats;   /**< of the run; before its end, when it began */
+	struct plx_blk_stats cleared; /**< when the shell was told to count anew */
 };
 
 /** What a job does on one device. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """The shell of plx-testblk: its commands one after the other, files of them, and a terminal."""
+import concurrent.futures
 import json
 import os
 import pty
@@ -57,6 +58,20 @@ CASES = [
     ('attach ram:size=8M,name=r0; attach ram:size=8M,name=r1; set time 30; start; sleep 0.1; '
      'detach r0; show devs; stop', 1, ['r1', 'r0 .* 0 ', 'errors: r0 queue 0: [0-9]+ ESHUTDOWN']),
     ('attach ram:size=8M,name=r0; start; start', 1, []),
+    ('attach ram:size=8M,name=r0; set time 30; start; sleep 0.1; dev stop r0; sleep 0.1; show run; sleep 0.2; '
+     'show run; dev start r0; sleep 0.2; show run; stop', 0,
+     [r'IOPS', r' 0 IOPS', r'; [1-9][0-9]* IOPS', 'interrupted']),
+    ('attach ram:size=8M,name=r0; set time 30; set queues 2; start; queue r0 1 stop; show queues r0; '
+     'queue r0 1 start; stop', 0, [r' 1 +\d+ +32 +0 .* paused']),
+    ('attach ram:size=8M,name=r0; set size 1M; start; wait; show stats r0; show xstats r0; '
+     'clear stats r0; show stats r0', 0,
+     ['read +256 ', r'all\.read\.requests: 256', r'completed +0']),
+    ('dev attach ram:size=8M,name=r0; dev reset r0; show ns r0; dev detach r0; show devs', 0,
+     ['r0 +16384 +512', 'no devices']),
+    ('attach ram:size=8M,name=r0; dump regs r0', 1, []),
+    ('attach ram:size=8M,name=r0; dev format r0 0', 1, []),
+    ('attach ram:size=8M,name=r0; dev stop r0', 2, []),
+    ('attach ram:size=8M,name=r0; dump sq r0 x', 2, []),
     ('stop', 1, []),
     ('bogus', 2, []),
     ('show', 2, []),
@@ -74,8 +89,9 @@ CASES = [
 
 
 def test_commands():
-    for commands, code, wants in CASES:
-        rc, out, err = run('--cmd', commands)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda case: run('--cmd', case[0]), CASES))
+    for (commands, code, wants), (rc, out, err) in zip(CASES, results):
         check(rc == code, f'{commands}: exit code {rc}, not {code}: {err}')
         at = 0
         for want in wants:
@@ -102,6 +118,21 @@ def test_sources():
         check(rc == 0 and 'null0' in out, 'commands from stdin')
         rc, _, err = run('--cmdline-file', f'{d}/none')
         check(rc == 2 and 'No such file' in err, 'a file that is not there')
+
+
+def test_insides():
+    """A controller's registers and queues, a format, and what may be done to a queue."""
+    rc, out, err = run('--cmd', 'attach soft-nvme:size=64M,name=nv; dump regs nv/n1; dump sq nv/n1 admin; '
+                       'set time 30; start; sleep 0.1; dump sq nv/n1 0; dump cq nv/n1 0; stop; '
+                       'dev format nv/n1 0; show ns nv/n1; dump cq nv/n1 0')
+    at = 0
+    for want in (r'csts +0x\d+1\n', r'csts +rdy 1', 'admin queue, 64 entries', 'opc 06',
+                 r'submission queue 1 at 0x[0-9a-f]+, \d+ entries', 'opc 02 ',
+                 'completion queue 1 at', 'status 0 sqid 1', 'interrupted', r'nv/n1 +131072 +512'):
+        m = re.compile(want).search(out, at)
+        check(m, f'no {want!r} in order in {out} {err}')
+        at = m.end() if m else at
+    check(rc == 1 and "no queue '0'" in err, f'a queue that is gone: {rc} {err}')
 
 
 def test_nvme():
@@ -190,4 +221,5 @@ test_sources()
 test_terminal()
 if SOFT_NVME:
     test_nvme()
+    test_insides()
 sys.exit(1 if failures else 0)

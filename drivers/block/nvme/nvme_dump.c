@@ -53,12 +53,14 @@ dump_regs(const struct nvme_ctrlr *c, FILE *out)
 		{"cc", 0x14, false}, {"csts", 0x1c, false}, {"aqa", 0x24, false},
 		{"asq", 0x28, true}, {"acq", 0x30, true}, {"cmbloc", 0x38, false},
 		{"cmbsz", 0x3c, false}, {"bpinfo", 0x40, false}};
+	uint32_t cc = c->cc;
 
 	if (c->regs == NULL) {
+		cc |= c->csts & 1; /* EN is added when it is written */
 		fprintf(out,
 			"cap     %#018" PRIx64 "\nvs      %#010x\ncc      %#010x\ncsts    %#010x\n",
-			c->cap, c->vs, c->cc, c->csts);
-		dump_decoded(c, c->cap, c->cc, c->csts, out);
+			c->cap, c->vs, cc, c->csts);
+		dump_decoded(c, c->cap, cc, c->csts, out);
 		return;
 	}
 	for (unsigned int i = 0; i < RTE_DIM(regs); i++)

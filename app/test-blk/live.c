@@ -50,6 +50,8 @@ gather(struct tb_live *l)
 	for (uint32_t j = 0; j < l->run->njob; j++)
 		for (uint32_t t = 0; t < l->run->jobs[j].ntask; t++)
 			add_task(l, &l->run->jobs[j].tasks[t]);
+	if (l->now.n < l->before.n) /* the ramp ended: all began anew */
+		l->before = (struct tb_hist){0};
 	for (unsigned int b = 0; b < TB_HIST_BUCKETS; b++)
 		l->before.count[b] = l->now.count[b] - l->before.count[b];
 	l->before.n = l->now.n - l->before.n;

@@ -56,6 +56,8 @@ take(struct tb_job *job, double seconds)
 	at = &s->at[s->n++];
 	*at = p;
 	for (unsigned int i = 0; i < TB_SIDES; i++) {
+		if (p.side[i].ios < s->last.side[i].ios) /* the ramp ended: all began anew */
+			continue;
 		at->side[i].ios -= s->last.side[i].ios;
 		at->side[i].cycles -= s->last.side[i].cycles;
 	}

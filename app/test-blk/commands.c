@@ -184,7 +184,7 @@ const struct shell_command shell_commands[] = {
 	{"attach <string>", dev_command, "attach a device by its device string"},
 	{"detach <dev>", dev_command, "detach it, or the controller that it belongs to"},
 	{"reset <dev>", dev_command, "reset a device, also while a run works on it"},
-	{"dev attach <string>", dev_command, "the same three"},
+	{"dev attach <string>", dev_command, "the same"},
 	{"dev detach|reset <dev>", dev_command, "the same"},
 	{"dev stop <dev>", dev_command, "stop a device that a run works on, once it is idle"},
 	{"dev start <dev>", dev_command, "start it again, and the run goes on"},

@@ -109,6 +109,14 @@ dev_object(const struct tb_job *job, uint32_t index, const struct tb_task *t)
 	add_double(drv, "doorbells_per_io",
 		d->stats.completed != 0 ? (double)d->stats.doorbells / (double)d->stats.completed
 					: 0);
+	add_u64(drv, "completed", d->stats.completed);
+	add_u64(drv, "errors", d->stats.errors);
+	add_u64(drv, "reads", d->stats.ops[PLX_OP_READ]);
+	add_u64(drv, "read_blocks", d->stats.blocks[PLX_OP_READ]);
+	add_u64(drv, "writes", d->stats.ops[PLX_OP_WRITE]);
+	add_u64(drv, "written_blocks", d->stats.blocks[PLX_OP_WRITE]);
+	add_u64(drv, "polls", d->stats.polls);
+	add_u64(drv, "empty_polls", d->stats.empty_polls);
 	add_u64(drv, "doorbells", d->stats.doorbells);
 	add_u64(drv, "split", d->stats.split);
 	add_u64(drv, "bounced", d->stats.bounced);

@@ -200,8 +200,10 @@ tb_session_events(struct tb_session *s)
 
 		plx_blk_info_get(b, &info);
 		d = tb_session_dev(s, info.name);
-		while (d != NULL && plx_blk_event_get(b, &ev) == 1)
+		while (d != NULL && plx_blk_event_get(b, &ev) == 1) {
 			tell_event(d, &ev);
+			s->told = true;
+		}
 	}
 }
 

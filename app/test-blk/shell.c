@@ -270,36 +270,58 @@ run_commands(struct tb_shell *sh, const char *text)
 	return rc;
 }
 
-static int
-key_pressed(void *arg)
+static bool
+key_pressed(void)
 {
 	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
 
-	(void)arg;
 	return poll(&in, 1, 0) > 0 || tb_interrupted;
+}
+
+/* Something was printed where the user types: their line again. */
+static void
+show_line(struct tb_shell *sh)
+{
+	sh->session->told = false;
+	fflush(stdout);
+	cmdline_in(sh->cl, "\f", 1); /* control-L: the editor draws it */
+}
+
+static int
+key_or_event(void *arg)
+{
+	struct tb_shell *sh = arg;
+
+	if (sh->session->told)
+		show_line(sh);
+	return key_pressed();
 }
 
 /* The terminal: what runs goes on while nobody types. */
 static void
 interact(struct tb_shell *sh, cmdline_parse_ctx_t *ctx)
 {
-	struct cmdline *cl = cmdline_stdin_new(ctx, PROMPT);
+	struct cmdline *batch = sh->cl, *cl = cmdline_stdin_new(ctx, PROMPT);
 
 	if (cl == NULL) {
 		tb_say("the terminal can't be used");
 		sh->rc = TB_FAIL;
 		return;
 	}
+	sh->cl = cl;
 	while (!sh->session->quit && !tb_interrupted) {
-		tb_run_drive(sh->session, key_pressed, NULL);
+		tb_run_drive(sh->session, key_or_event, sh);
 		if (sh->session->run != NULL && tb_run_over(sh->session->run)) {
 			putchar('\n');
 			finish_run(sh);
+			show_line(sh);
 		}
-		while (!sh->session->quit && key_pressed(NULL) && !tb_interrupted)
+		while (!sh->session->quit && key_pressed() && !tb_interrupted)
 			if (cmdline_poll(cl) != RDLINE_RUNNING)
 				sh->session->quit = true;
+		sh->session->told = false; /* the line came after it */
 	}
+	sh->cl = batch;
 	cmdline_stdin_exit(cl); /* frees it */
 }
 

@@ -254,6 +254,7 @@ struct tb_session {
 	struct plx_reactor *resting; /**< of the main lcore while there is no run: it sleeps */
 	struct tb_run *run;          /**< the one under way, or NULL */
 	double hz;
+	bool told; /**< of an event; for a shell to show its prompt again */
 	bool quit;
 };
 

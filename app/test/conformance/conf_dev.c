@@ -2,6 +2,8 @@
 /* The device under test: attach, start, stop, statistics. */
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "plx_ctrl.h"
@@ -99,11 +101,37 @@ dev_check_stats(struct conf *c)
 		(unsigned long long)c->errors, (unsigned long long)sum.errors);
 }
 
+/* It can be looked at while it runs, and says something then. */
+static void
+dev_dump(struct conf *c)
+{
+	static const char *const what[] = {"regs", "sq", "cq", "virtqueue", "nothing"};
+	char *text;
+	size_t len;
+
+	for (unsigned int i = 0; i < RTE_DIM(what); i++)
+		for (uint16_t qid = 0; qid <= c->nq; qid++) {
+			uint16_t of = qid == c->nq ? UINT16_MAX : qid;
+			FILE *out = open_memstream(&text, &len);
+			int rc;
+
+			EXPECT(c, out != NULL, "out of memory");
+			rc = plx_blk_dump(c->blk, what[i], of, out);
+			fclose(out);
+			free(text);
+			EXPECT(c, rc == -ENOTSUP || rc == -EINVAL || (rc == 0 && len > 0),
+				"dump of %s: %d, %zu bytes", what[i], rc, len);
+			EXPECT(c, i < 4 || rc == -ENOTSUP, "dump of nothing: %d", rc);
+		}
+}
+
 void
 dev_stop(struct conf *c)
 {
-	int rc = plx_blk_stop(c->blk);
+	int rc;
 
+	dev_dump(c);
+	rc = plx_blk_stop(c->blk);
 	EXPECT(c, rc == 0, "stop: %s", strerror(-rc));
 }
 

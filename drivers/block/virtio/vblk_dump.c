@@ -22,7 +22,7 @@ dump_regs(const struct vblk *v, FILE *out)
 	fprintf(out, "transport    %s\n", vio->name);
 	fprintf(out, "offered      %#018" PRIx64 "\nnegotiated   %#018" PRIx64 "\n", vio->offered,
 		vio->features);
-	fprintf(out, "status       %#04x%s\n", vio->status, vio->lost != 0 ? ", lost" : "");
+	fprintf(out, "status       0x%02x%s\n", vio->status, vio->lost != 0 ? ", lost" : "");
 	fprintf(out, "changes      %u of the configuration\n", vio->config_changes);
 	fprintf(out, "capacity     %" PRIu64 " sectors\n", rte_le_to_cpu_64(v->cfg.capacity));
 	fprintf(out, "rings        up to %u entries, %s\n", v->max_queue_size,

@@ -207,7 +207,7 @@ struct tb_task {
 	uint16_t nq, first_qid;
 	struct tb_dev *to; /**< copy: written to, with as many queues; else NULL */
 	uint16_t to_first_qid;
-	struct tb_state *state; /**< or NULL */
+	struct tb_state *state;   /**< or NULL */
 	struct tb_replay_io *ios; /**< its part of the job's trace */
 	uint64_t nios;
 };

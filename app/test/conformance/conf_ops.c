@@ -287,6 +287,7 @@ check_readonly(struct conf *c)
 	unsigned int i;
 
 	EXPECT(c, plx_blk_close(c->blk) == 0, "close");
+	c->nq = 0;
 	EXPECT(c, plx_blk_open(plx_dev_name(c->dev), 0, &c->blk) == 0, "open read-only");
 	dev_start(c, 1, 1);
 	for (i = 0; i < RTE_DIM(ops); i++) {

@@ -44,7 +44,8 @@ def judge(p, report, what):
     check((p.returncode == 1) == bad, f'{what}: exit code {p.returncode}: {t} {err}')
     check(p.returncode in (0, 1), f'{what}: exit code {p.returncode}: {err}')
     for d in r['devices']:
-        t.update(d['driver_counters'])
+        for name, n in d['driver_counters'].items():
+            t.setdefault(name, n)
     return t
 
 

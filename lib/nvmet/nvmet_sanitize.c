@@ -60,6 +60,8 @@ san_next(struct plx_nvmet *c, struct nvmet_ns *ns, struct plx_blk_req *req)
 
 	if (s->pass == s->passes) /* all of them done, if any: deallocate */
 		return nvmet_erase(ns, req, (s->dw10 & NDAS) != 0 ? 0 : PLX_IO_UNMAP);
+	if (req->lba == 0) /* not before: a request of a self-test may have had the buffer */
+		fill(c);
 	req->op = PLX_OP_WRITE;
 	req->buf = c->job.buf;
 	req->nblk = (uint32_t)RTE_MIN(
@@ -75,8 +77,6 @@ san_again(struct plx_nvmet *c)
 	if (s->pass == s->passes)
 		return false;
 	s->pass++;
-	if (s->pass < s->passes)
-		fill(c);
 	return s->pass < s->passes || (s->dw10 & NDAS) == 0;
 }
 
@@ -198,10 +198,8 @@ nvmet_sanitize(struct plx_nvmet *c, const struct nvmet_sqe *e)
 	nvmet_test_abort(c, NVME_ST_RESULT_ABORTED_SANITIZE);
 	*s = (struct nvmet_sanitize){
 		.state = NVME_SANITIZE_SSTAT_STATUS_IN_PROGESS, .dw10 = dw10, .pattern = pattern};
-	if (overwrites(s)) {
+	if (overwrites(s))
 		s->passes = (uint8_t)(passes != 0 ? passes : 16);
-		fill(c);
-	}
 	open_all(c, true);
 	nvmet_job_begin(c, &san_ops, 0, c->nns);
 	return 0;

@@ -89,7 +89,7 @@ CASES = [
 
 
 def test_commands():
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda case: run('--cmd', case[0]), CASES))
     for (commands, code, wants), (rc, out, err) in zip(CASES, results):
         check(rc == code, f'{commands}: exit code {rc}, not {code}: {err}')

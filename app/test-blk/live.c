@@ -10,7 +10,8 @@
 struct tb_live {
 	const struct tb_run *run;
 	uint64_t begin, last;
-	struct tb_hist now, before; /* all queues, all sides */
+	struct tb_hist now, before;   /* all queues, all sides */
+	uint64_t moved, moved_before; /* bytes */
 };
 
 struct tb_live *
@@ -34,11 +35,18 @@ tb_live_destroy(struct tb_live *l)
 }
 
 static void
+add_side(struct tb_live *l, const struct tb_sum *sum, unsigned int side, uint32_t bs)
+{
+	tb_hist_merge(&l->now, &sum->lat[side]);
+	l->moved += sum->moved[side] != 0 ? sum->moved[side] : sum->lat[side].n * bs;
+}
+
+static void
 add_task(struct tb_live *l, const struct tb_task *t)
 {
 	for (uint16_t i = 0; i < t->nq; i++)
 		for (unsigned int s = 0; s < TB_SIDES; s++)
-			tb_hist_merge(&l->now, &t->queues[i].sum->lat[s]);
+			add_side(l, t->queues[i].sum, s, t->job->opts.bs);
 }
 
 /* The workers go on counting: each counter is read once, and none ever goes back. */
@@ -47,6 +55,8 @@ gather(struct tb_live *l)
 {
 	l->before = l->now;
 	l->now = (struct tb_hist){.max = UINT64_MAX};
+	l->moved_before = l->moved;
+	l->moved = 0;
 	for (uint32_t j = 0; j < l->run->njob; j++)
 		for (uint32_t t = 0; t < l->run->jobs[j].ntask; t++)
 			add_task(l, &l->run->jobs[j].tasks[t]);
@@ -63,15 +73,16 @@ tb_live_poll(void *live)
 	static const double q[] = {0.5, 0.99};
 	struct tb_live *l = live;
 	uint64_t tsc = rte_rdtsc();
-	double hz = l->run->hz, at[2], iops;
+	double hz = l->run->hz, at[2], iops, mib;
 
 	gather(l); /* leaves the difference in before */
 	l->before.max = UINT64_MAX;
 	tb_hist_quantiles(&l->before, q, at, 2);
 	iops = (double)tb_hist_total(&l->before) * hz / (double)(tsc - l->last);
+	mib = l->moved < l->moved_before ? 0 : (double)(l->moved - l->moved_before) / (1 << 20);
+	mib *= hz / (double)(tsc - l->last);
 	fprintf(stderr, "\r\033[K[%3.0f s] %.0f IOPS, %.0f MiB/s, p50 %.1f us, p99 %.1f us",
-		(double)(tsc - l->begin) / hz, iops, iops * l->run->jobs[0].opts.bs / (1 << 20),
-		at[0] * 1e6 / hz, at[1] * 1e6 / hz);
+		(double)(tsc - l->begin) / hz, iops, mib, at[0] * 1e6 / hz, at[1] * 1e6 / hz);
 	fflush(stderr);
 	l->last = tsc;
 	return 1;

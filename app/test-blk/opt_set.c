@@ -99,7 +99,7 @@ opt_opmix(struct tb_opts *o, const char *val)
 		size_t len = strcspn(val, "/");
 		uint8_t op = mix_op(val, len);
 
-		if (op == PLX_OP_MAX || !isdigit((unsigned char)val[len + 1]))
+		if (op == PLX_OP_MAX || val[len] == '\0' || !isdigit((unsigned char)val[len + 1]))
 			return right;
 		share = strtoul(val + len + 1, &end, 10);
 		if (share == 0 || share > 100 || o->share[op] != 0)

@@ -50,8 +50,7 @@ pick_unit(struct tb_queue *q, uint32_t n)
 		w->pos += n;
 		return u;
 	}
-	u = w->kind == TB_WALK_SHUFFLE ? tb_walk_next(w, TB_WALK_SHUFFLE, 0)
-				       : tb_dist_next(&q->load->dist, &w->rng);
+	u = tb_dist_next(&q->load->dist, &w->rng);
 	return RTE_MIN(u, w->units - n);
 }
 

@@ -86,6 +86,8 @@ task_pieces(const struct tb_task *t)
 
 	if (o->mode == TB_MODE_APPEND)
 		return t->nblocks / i->zone_nblk;
+	if (o->mode == TB_MODE_REPLAY)
+		return t->nblocks;
 	return t->nblocks / (o->bs / i->block_size);
 }
 

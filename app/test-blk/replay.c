@@ -248,7 +248,6 @@ tb_replay_plan(struct tb_task *t)
 		tb_say("out of memory");
 		return TB_FAIL;
 	}
-	o->bs = o->unit = t->dev->info.block_size;
 	for (size_t i = 0; rc == TB_OK && i < trace->n; i++) {
 		const struct tb_trace_io *io = &trace->ios[i];
 

@@ -149,6 +149,11 @@ def test_replay(d):
     t = total('--dev', 'ram:size=1M', '--dev', 'ram:size=1M', '--read_iolog', path)
     check([t[s]['ios'] for s in ('read', 'write', 'trim', 'other')] == [1, 2, 1, 1], f'replay: {t}')
     check(0.09 < t['seconds'] < 5, f'replay: {t["seconds"]} s')
+    with open(path + '2', 'w') as f:  # the first device has the larger I/Os
+        f.write('fio version 2 iolog\n/x read 0 1048576\n/y write 0 512\n/x write 0 1048576\n')
+    t = total('--dev', 'ram:size=1M', '--dev', 'ram:size=1M', '--read_iolog', path + '2',
+              '--iodepth', '2')
+    check(t['read']['ios'] == 1 and t['write']['ios'] == 2, f'replay: large: {t}')
     jobs = report('--dev', 'ram:size=1M', '--dev', 'ram:size=1M', '--read_iolog', path,
                   '--replay_redirect', 'ram1', '--replay_no_stall', '--replay_skip', 'sync,trim')
     ios = [x['completed'] for x in jobs[0]['devices']]

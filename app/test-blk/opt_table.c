@@ -24,8 +24,6 @@ static const struct tb_option options[] = {
 		DOC("A device string, see :doc:`/device_strings`. A controller with several "
 		    "namespaces is tested on all of them. Several devices are tested at the "
 		    "same time.")},
-	{OPT("on", NULL, "NAMES", "", DEVICE), TEXT(on),
-		HELP("of the devices that are attached, work on these only: ram0,nvme0/n1")},
 	{OPT("queues", NULL, "N", "", DEVICE), NUMBER(queues, 1, UINT16_MAX),
 		HELP("queues of each device (one for each lcore)"),
 		DOC("By default as far as the device has them. Queues of all devices are dealt "
@@ -33,11 +31,6 @@ static const struct tb_option options[] = {
 		    "works on its own part of the device.")},
 	{OPT("lcores", NULL, "LIST", "", DEVICE), FN(opt_lcores),
 		HELP("run queues on these of EAL's lcores (all)")},
-	{OPT("hop", NULL, NULL, "no", DEVICE), FLAG(hop),
-		HELP("each queue is worked by another lcore than the one that submits to it"),
-		DOC("Requests and completions go over rings to the next lcore, which owns the "
-		    "device's queue: what a device with fewer queues than lcores costs. See "
-		    ":doc:`/reactor`.")},
 	{OPT("allow-write", NULL, NULL, "no", DEVICE), FLAG(allow_write),
 		HELP("permit writes to more than software devices"),
 		DOC("Without it nothing is written to a device that is not a software device of "
@@ -46,6 +39,13 @@ static const struct tb_option options[] = {
 	{OPT("yes", NULL, NULL, "no", DEVICE), FLAG(yes),
 		HELP("overwrite file systems and partition tables without asking"),
 		DOC("See :ref:`testblk_safety`.")},
+	{OPT("on", NULL, "NAMES", "", DEVICE), TEXT(on),
+		HELP("of the devices that are attached, work on these only: ram0,nvme0/n1")},
+	{OPT("hop", NULL, NULL, "no", DEVICE), FLAG(hop),
+		HELP("each queue is worked by another lcore than the one that submits to it"),
+		DOC("Requests and completions go over rings to the next lcore, which owns the "
+		    "device's queue: what a device with fewer queues than lcores costs. See "
+		    ":doc:`/reactor`.")},
 
 	/* ---- what is done ---- */
 	{OPT("rw", "readwrite", "MODE", "randread", LOAD), FN(opt_rw),

@@ -45,6 +45,10 @@ tb_verify_task(struct tb_task *t)
 		.nblk = o->bs / i->block_size};
 	int rc;
 
+	if (o->fua && (i->caps & PLX_BLK_CAP_FLUSH) && !(i->caps & PLX_BLK_CAP_FUA)) {
+		tb_say("--fua: %s can't write through its cache: say --fsync N", i->name);
+		return TB_USAGE;
+	}
 	if (o->verify_state == NULL)
 		return TB_OK;
 	if (t != t->job->tasks) {

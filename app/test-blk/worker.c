@@ -303,7 +303,7 @@ account(struct tb_queue *q, struct plx_blk_req *req, uint64_t now)
 	q->flush.since += req->op == PLX_OP_WRITE && req->status == 0;
 	if (req == q->flush.lent)
 		tb_flush_back(q);
-	else if (q->looks)
+	else if (q->looks && req->op != PLX_OP_FLUSH) /* not that one, given back twice */
 		tb_data_back(q, req, now);
 	if (q->pace != NULL)
 		tb_pace_back(q, stamp_of(req), now);

@@ -186,7 +186,7 @@ bench_new(const struct setup *s, bool verify_only)
 	b->run.hz = 1e9;
 	b->dev.info = (struct plx_blk_info){.nblocks = BLOCKS, .block_size = BS};
 	if (d->lie != NO_CACHE)
-		b->dev.info.caps = PLX_BLK_CAP_FLUSH;
+		b->dev.info.caps = PLX_BLK_CAP_FLUSH | PLX_BLK_CAP_FUA;
 	b->job = (struct tb_job){.run = &b->run, .tasks = &b->task, .ntask = 1};
 	b->job.opts = (struct tb_opts){.verify = true,
 		.verify_only = verify_only,

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What plx-testblk verifies, and that it finds what is wrong: metadata, protection information."""
 import json
+import os
 import subprocess
 import sys
+import tempfile
 
 PROGRAM = sys.argv[1]
 NVME = 'soft-nvme' in sys.argv[2:]
@@ -66,6 +68,32 @@ def test_usage():
                              ('act or host', 'ram:size=1M,pi=1', ['--pi', '1'])):
         rc, _, err = run('--dev', dev, *args)
         check(rc == 2 and words in err, f'{dev} {args}: {rc} {err}')
+
+
+def test_state():
+    """What goes with a file of state, and what doesn't."""
+    with tempfile.TemporaryDirectory() as d:
+        disk = ['--dev', f'ram:size=1M,file={d}/disk,cache=1', '--allow-write']
+        state = ['--verify', 'crc32c', '--verify-state', f'{d}/state']
+        for words, args in (('is for --verify', ['--verify-state', 'x']),
+                            ('is for --verify-state', ['--verify-state-sync']),
+                            ('a time is no part', ['--verify_only', '--time', '1']),
+                            ('--fsync N or --fua', [*state, '--rw', 'write']),
+                            ('No such file', [*state, '--verify_only']),
+                            ('one device', ['--dev', 'ram:size=1M', *state, '--fua', '--rw', 'write'])):
+            rc, _, err = run(*disk, *args)
+            check(rc == 2 and words in err, f'{args}: {rc} {err}')
+        os.unlink(f'{d}/state')
+        rc, r, err = run(*disk, *state, '--rw', 'write', '--size', '512K', '--bs', '8k',
+                         '--fsync', '10', '--qd', '8')
+        check(rc == 0 and r['verify']['state']['unwritten_units'] == 64, f'first: {rc} {err}')
+        rc, _, err = run(*disk, *state, '--rw', 'write', '--fua')
+        check(rc == 2 and '--bs 8192 --offset 0 --size 524288' in err, f'other range: {rc} {err}')
+        rc, r, err = run(*disk, *state, '--verify_only')
+        check(rc == 0 and r['verify']['state']['stable_units'] == 64
+              and r['verify']['checked_blocks'] == 1024, f'only: {rc} {err} {r and r["verify"]}')
+        rc, _, err = run('--dev', 'ram:size=1M', *state, '--verify_only')
+        check(rc == 2 and 'another device' in err, f'other device: {rc} {err}')
 
 
 for name, fn in list(globals().items()):

@@ -11,7 +11,8 @@ from kernel import skip
 HERE = pathlib.Path(__file__).resolve().parent
 # what Debian calls the packages of programs that tests ask for by name
 PACKAGES = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static",
-            "nvme": "nvme-cli", "setpriv": "util-linux"}
+            "nvme": "nvme-cli", "setpriv": "util-linux", "vdpa": "iproute2",
+            "qemu-storage-daemon": "qemu-system-common"}
 PYTHON = pathlib.Path("/usr/bin/python3")
 NOT_OF_PYTHON = {"distutils", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "test"}
 

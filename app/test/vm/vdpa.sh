@@ -59,6 +59,7 @@ driver()
 	check "$1: conformance" conformance $dev
 	check "$1: verified writes" verified $dev
 	check "$1: verified writes, one split ring" verified $dev,queues=1,packed=0 --qd 64
+	check "$1: arm, sleep, wake" test_nvme_intr $dev 300
 }
 
 truncate -s 64M $image

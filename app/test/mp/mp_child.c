@@ -15,6 +15,7 @@
 #include "plx_ctrl.h"
 #include "plx_eal.h"
 #include "plx_mem.h"
+#include "plx_nvme.h"
 #include "plx_probe.h"
 
 #define SLOTS 32
@@ -243,6 +244,13 @@ command(char *line)
 
 		rte_malloc_get_socket_stats(0, &st);
 		printf("heap %zu\n", st.heap_allocsz_bytes);
+	} else if (strcmp(word, "log") == 0) {
+		char page[512];
+
+		printf("log %d\n", plx_nvme_get_log(w.dev, &(struct plx_nvme_log){.lid = 2}, page,
+					   sizeof(page)));
+	} else if (strcmp(word, "format") == 0) {
+		printf("format %d\n", plx_nvme_format(w.dev, 1, 0, 0));
 	} else if (strcmp(word, "late") == 0) {
 		late();
 	} else if (strcmp(word, "hush") == 0 || strcmp(word, "speak") == 0) {

@@ -10,6 +10,7 @@
  *	count		-> "count ACCEPTED RETURNED BAD LAST": LAST status other than 0
  *	reset		-> "reset rc"
  *	heap		-> "heap BYTES": that are allocated in the heap that all share
+ *	log, format	-> "log rc", "format rc": of the SMART log and a format
  *	hush, speak	whether plx_ctrl_poll() is called
  *	late		-> "late rc": memory that EAL gets now, beyond what it began with, holds
  *data close		-> "closed rc": stopped and closed, after collecting all detach

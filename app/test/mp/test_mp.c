@@ -439,6 +439,8 @@ test_both(struct child *pri)
 	telemetry("/plx/dev/shared,nv/n1", text, sizeof(text));
 	snprintf(pid, sizeof(pid), "\"pid\":%d", c2.d.pid);
 	CHECK(strstr(text, pid) != NULL, "%s", text);
+	CHECK_EQ(ask(&c, "log\n", "log"), 0);
+	CHECK_EQ(ask(&c, "format\n", "format"), NVME_SC_INVALID_OPCODE); /* the primary's */
 	CHECK_EQ(ask(&c, "late\n", "late"), 0);
 	works(&c);
 	CHECK_EQ(ask(&c, "close\n", "closed"), 0);

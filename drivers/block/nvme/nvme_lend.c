@@ -70,7 +70,7 @@ lend_closed(struct plx_mp_chan *ch, int rc)
 	l->until = plx_deadline_in(l->c->admin_ms);
 }
 
-static int
+static bool
 doorbells_mapped(struct nvme_ctrlr *c, uint32_t qid)
 {
 	return nvme_ctrlr_db(c, 2 * qid) != NULL && nvme_ctrlr_db(c, 2 * qid + 1) != NULL;
@@ -141,7 +141,6 @@ send_opened(struct nvme_lend *l)
 	int fds[PLX_VFIO_AREAS];
 	uint32_t i;
 
-	snprintf(o.name, sizeof(o.name), "%s", c->name);
 	for (i = 0; i < l->nq; i++)
 		o.qids[l->q[i].id / 64] |= 1ull << l->q[i].id % 64;
 	if (plx_vfio_share(c->vfio, 0, &o.share, fds) != 0)

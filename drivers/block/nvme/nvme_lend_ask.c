@@ -5,7 +5,6 @@
  * to the controller beside those of the control plane, with ids of their own.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <rte_byteorder.h>
@@ -194,21 +193,16 @@ map_seg(const struct plx_mem_seg *seg, void *arg)
 int
 nvme_lend_learn(struct nvme_lend *l)
 {
-	struct map_walk *w;
 	int rc = plx_mem_domain_sync(l->c->vfio->domain);
+	struct map_walk w = {.l = l};
 
 	if (rc == -EINPROGRESS)
 		return 0;
 	l->learning = false;
-	w = calloc(1, sizeof(*w));
-	if (w == NULL)
-		return 0; /* it will ask again */
-	w->l = l;
 	if (rc == 0)
-		rc = plx_mem_walk(map_seg, w);
-	w->m.rc = rc;
-	w->m.last = 1;
-	nvme_lend_tell(l, NVME_MP_MAP, &w->m, sizeof(w->m));
-	free(w);
+		rc = plx_mem_walk(map_seg, &w);
+	w.m.rc = rc;
+	w.m.last = 1;
+	nvme_lend_tell(l, NVME_MP_MAP, &w.m, sizeof(w.m));
 	return 1;
 }

@@ -28,11 +28,11 @@ struct nvme_mp {
 	uint16_t told; /* epoch of the last statistics */
 
 	/* where the primary maps memory */
-	enum { MAP_IDLE, MAP_ASKED, MAP_COMING } map;
+	enum { MAP_IDLE, MAP_ASKED, MAP_COMING, MAP_LATE } map;
 	int map_rc;
 	struct plx_deadline until;
 	struct plx_mem_range *r;
-	uint32_t nr, cap;
+	uint32_t nr;
 };
 
 /* ---- memory ---- */
@@ -53,10 +53,14 @@ map_learn(void *ctx)
 		mp->until = plx_deadline_in(LEARN_MS);
 		return -EINPROGRESS;
 	}
-	if (mp->map_rc == -EINPROGRESS || mp->map != MAP_COMING)
-		return plx_deadline_past(mp->until) ? -ETIMEDOUT : -EINPROGRESS;
-	mp->map = MAP_IDLE;
-	return mp->map_rc;
+	if (mp->map == MAP_COMING && mp->map_rc != -EINPROGRESS) {
+		mp->map = MAP_IDLE;
+		return mp->map_rc;
+	}
+	if (!plx_deadline_past(mp->until))
+		return -EINPROGRESS;
+	mp->map = MAP_LATE; /* what comes now may be old: it is asked for again after it came */
+	return -ETIMEDOUT;
 }
 
 static uint64_t
@@ -82,6 +86,12 @@ on_map(struct nvme_mp *mp, const struct plx_mp_msg *msg)
 	const struct nvme_mp_map *m = (const struct nvme_mp_map *)msg->data;
 	struct plx_mem_range *r;
 
+	if (msg->len != sizeof(*m) || m->n > RTE_DIM(m->r))
+		return -EPROTO;
+	if (mp->map == MAP_LATE) {
+		mp->map = m->last ? MAP_IDLE : MAP_LATE;
+		return 0;
+	}
 	if (mp->map == MAP_ASKED) {
 		mp->map = MAP_COMING;
 		mp->map_rc = -EINPROGRESS;
@@ -291,12 +301,12 @@ nvme_mp_poll(struct nvme_ctrlr *c)
 		struct nvme_mp_stats st = {.id = q->qid,
 			.queue = {.qid = q->dq.q.qid,
 				.depth = q->depth,
-				.inflight = __atomic_load_n(&q->dq.q.inflight, __ATOMIC_RELAXED),
-				.stats = q->dq.st}};
+				.inflight = __atomic_load_n(&q->dq.q.inflight, __ATOMIC_RELAXED)}};
 
 		if (!q->created || q->orphan)
 			continue;
 		st.nsid = q->ns->nsid;
+		plx_blk_stats_get(&q->ns->blk, q->dq.q.qid, &st.queue.stats);
 		plx_mp_send(mp->ch, NVME_MP_STATS, &st, sizeof(st), NULL, 0);
 	}
 }
@@ -417,6 +427,7 @@ const struct plx_driver plx_nvme_mp_driver = {
 	.poll = nvme_poll,
 	.detach = nvme_detach,
 	.release = mp_release,
+	.nvme = &nvme_ctrlr_ops,
 	.secondary = true,
 };
 PLX_DRIVER_INFO(plx_nvme_mp_driver);

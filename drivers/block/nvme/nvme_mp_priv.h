@@ -45,7 +45,6 @@ struct nvme_mp_want {
 	uint32_t queues;
 };
 struct nvme_mp_opened {
-	char name[PLX_DEV_NAME_MAX]; /* in the primary */
 	uint64_t cap;
 	uint32_t vs, quirks;
 	uint32_t queues;                     /* granted: */

@@ -112,8 +112,12 @@ nvme_pass_end(struct nvme_ctrlr *c, struct plx_nvme_cmd *cmd, int rc)
 		cmd->result = c->admin.cmd.result;
 		if (c->big != NULL && !cmd->to_device)
 			memcpy(cmd->data, c->big + c->page_size, cmd->data_len);
-		if (cmd->status == 0 && changes_namespaces(cmd))
+		if (cmd->status == 0 && changes_namespaces(cmd)) {
 			c->rescan = true;
+			/* other processes look, too, as at the event that others cause */
+			nvme_lend_event(c, NVME_AER_NOTICE | NVME_AER_NOTICE_NS_CHANGED << 8 |
+						   NVME_LOG_LID_CHANGED_NS << 16);
+		}
 		plx_mem_free(c->big);
 	} else { /* not answered: the device may still be at it */
 		nvme_quarantine(c, c->big);

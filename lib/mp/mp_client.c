@@ -23,6 +23,7 @@ static struct {
 	struct mp_peer primary;
 	bool used;              /* it was connected, and may be gone */
 	uint16_t id;            /* of the last channel */
+	uint32_t seq;           /* of the last request for memory */
 	struct mp_packet *late; /* came while an answer was awaited */
 	struct mp_packet packet, answer;
 } client = {.primary = {.fd = -1, .server = true}};
@@ -110,19 +111,44 @@ await(enum mp_type type, struct mp_packet *p)
 	return rc > 0 ? 0 : rc;
 }
 
+static void
+give_back(const struct mp_alloc *a)
+{
+	struct mp_head h = {.type = MP_FREE, .len = sizeof(*a)};
+
+	if (client.primary.fd >= 0)
+		mp_send(client.primary.fd, &h, a, NULL, 0);
+}
+
+/* An answer that came too late for another request goes back. */
+static int
+await_memory(struct mp_alloc *a)
+{
+	uint32_t seq = a->seq;
+	int rc;
+
+	do {
+		rc = await(MP_ALLOCED, &client.answer);
+		if (rc != 0)
+			return rc;
+		memcpy(a, client.answer.m.data, sizeof(*a));
+		if (a->seq != seq && a->va != 0)
+			give_back(a);
+	} while (a->seq != seq);
+	return 0;
+}
+
 static void *
 borrow_locked(struct mp_alloc *a)
 {
 	struct mp_head h = {.type = MP_ALLOC, .len = sizeof(*a)};
-	struct mp_packet *p = &client.answer;
 	int rc = client.primary.fd < 0 ? -ENODEV : 0;
 
+	a->seq = ++client.seq;
 	if (rc == 0)
 		rc = mp_send(client.primary.fd, &h, a, NULL, 0);
 	if (rc == 0)
-		rc = await(MP_ALLOCED, p);
-	if (rc == 0)
-		memcpy(a, p->m.data, sizeof(*a));
+		rc = await_memory(a);
 	if (rc == 0 && a->va != 0 && mp_loan_add(&client.primary.loans, (void *)a->va) == 0)
 		return (void *)a->va;
 	if (rc == 0)
@@ -150,14 +176,13 @@ borrow(size_t size, size_t align, int socket)
 static bool
 unborrow(void *ptr)
 {
-	struct mp_head h = {.type = MP_FREE, .len = sizeof(struct mp_alloc)};
 	struct mp_alloc a = {.va = (uintptr_t)ptr};
 	bool mine;
 
 	plx_ctrl_lock();
 	mine = mp_loan_del(&client.primary.loans, ptr);
-	if (mine && client.primary.fd >= 0)
-		mp_send(client.primary.fd, &h, &a, NULL, 0);
+	if (mine)
+		give_back(&a);
 	plx_ctrl_unlock();
 	return mine;
 }

@@ -45,7 +45,7 @@ struct mp_hello {
 struct mp_alloc {
 	uint64_t size, align, va;
 	int32_t socket;
-	int32_t rsvd;
+	uint32_t seq; /* the answer has it, too */
 };
 struct mp_open {
 	char name[MP_NAME];

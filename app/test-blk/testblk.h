@@ -5,8 +5,8 @@
  * @file
  * plx-testblk inside. opts.c reads the command line, session.c has lcores and attached devices,
  * plan.c makes queues of jobs, run.c sees a run through; worker.c is the loop that moves data, with
- * walk.h (where to) or load.c (what, too), pace.c (when), verify.c and hist.c; sum.c adds up, series.c looks on over time; report*.c and
- * live.c tell.
+ * walk.h (where to) or load.c (what, too), pace.c (when), verify.c and hist.c; sum.c adds up,
+ * series.c looks on over time; report*.c and live.c tell.
  */
 #include <signal.h>
 #include <stdbool.h>

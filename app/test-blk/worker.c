@@ -30,7 +30,8 @@ static bool __attribute__((noinline, cold)) failed(struct tb_queue *q, struct pl
 	if (err == ENODEV || err == ESHUTDOWN) /* removed, or being detached */
 		q->halt = true;
 	if (req->flags & PLX_IO_MAYBE_DMA) {
-		s->c.retired++;
+		if (++s->c.retired >= q->qd) /* there is none left to go on with */
+			q->halt = true;
 		return false;
 	}
 	req->flags = 0;

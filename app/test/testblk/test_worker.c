@@ -25,6 +25,7 @@ enum fault {
 	CANCEL,    /* -ECANCELED */
 	GONE,      /* -ENODEV from then on */
 	MAYBE_DMA, /* -ETIMEDOUT, and the buffer is not free */
+	ABANDONED, /* so do all from then on */
 	SWALLOW,   /* never comes back */
 	TWICE,     /* comes back twice */
 };
@@ -42,7 +43,7 @@ struct fake {
 	unsigned int overlaps;
 	struct plx_blk_req *dirty; /* lent out with MAYBE_DMA */
 	unsigned int reused;
-	bool gone;
+	bool gone, abandoned;
 	uint64_t rng;
 };
 
@@ -90,7 +91,9 @@ status_of(struct fake *f, struct plx_blk_req *req)
 		return -EIO;
 	if (strikes(f, CANCEL))
 		return -ECANCELED;
-	if (strikes(f, MAYBE_DMA)) {
+	if (strikes(f, ABANDONED))
+		f->abandoned = true;
+	if (f->abandoned || strikes(f, MAYBE_DMA)) {
 		req->flags |= PLX_IO_MAYBE_DMA;
 		f->dirty = req;
 		return -ETIMEDOUT;
@@ -325,6 +328,23 @@ gone(void)
 	}
 }
 
+/* When no buffer is free any more the run ends, though blocks are left and time is. */
+static void
+abandoned(void)
+{
+	for (uint64_t at = 100; at <= 5100; at += 5000) /* while it writes; while it reads back */
+		for (int mixed = 0; mixed < 2; mixed++) {
+			struct bench *b = bench_new(ABANDONED, at, TB_WALK_RANDOM, mixed, true);
+			const struct tb_sum *s = run(b);
+
+			CHECK(tb_sum_balances(s));
+			CHECK_EQ(s->errs[ETIMEDOUT], DEPTH);
+			CHECK_EQ(s->c.retired, DEPTH);
+			CHECK(b->q.back_pos < BLOCKS);
+			bench_free(b);
+		}
+}
+
 /* An I/O that never comes back, or comes twice, upsets the account. */
 static void
 unbalanced(void)
@@ -382,6 +402,7 @@ main(void)
 	RUN(errors);
 	RUN(lazy);
 	RUN(gone);
+	RUN(abandoned);
 	RUN(unbalanced);
 	RUN(interrupted);
 	return TEST_RESULT();

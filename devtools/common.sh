@@ -5,6 +5,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$top/build
 logs=$top/build-log
 hugepages_before=
+hugepages_mounted=
 
 say() { printf '%s\n' "$*"; }
 note() { printf '      %s\n' "$*"; }
@@ -58,11 +59,18 @@ hugepages_reserve()
 		(echo "$want" >"$knob") 2>/dev/null
 	fi
 	[ "$(meminfo HugePages_Free)" -ge "$want" ] || { hugepages_return; return 1; }
+	# processes share them by its files
+	if ! grep -q ' hugetlbfs ' /proc/mounts && mkdir -p /dev/hugepages 2>/dev/null &&
+		mount -t hugetlbfs none /dev/hugepages 2>/dev/null; then
+		hugepages_mounted=/dev/hugepages
+	fi
 }
 
 # Give back what hugepages_reserve took.
 hugepages_return()
 {
+	[ -z "$hugepages_mounted" ] || umount "$hugepages_mounted" || note "$hugepages_mounted stays mounted"
+	hugepages_mounted=
 	[ -n "$hugepages_before" ] || return 0
 	(echo "$hugepages_before" >/proc/sys/vm/nr_hugepages) 2>/dev/null
 	hugepages_before=

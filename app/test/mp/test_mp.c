@@ -602,6 +602,20 @@ free_pages(void)
 	return n;
 }
 
+static bool
+has_hugetlbfs(void)
+{
+	char line[512];
+	bool has = false;
+	FILE *f = fopen("/proc/mounts", "re");
+
+	while (f != NULL && !has && fgets(line, sizeof(line), f) != NULL)
+		has = strstr(line, " /dev/hugepages hugetlbfs ") != NULL;
+	if (f != NULL)
+		fclose(f);
+	return has;
+}
+
 /* What EAL leaves of a process that was killed. */
 static void
 clean(void)
@@ -649,8 +663,8 @@ main(int argc, char **argv)
 	if (getenv("MP_CHILD") != NULL)
 		return mp_child(argc, argv);
 	REQUIRE(argc == 4);
-	if (free_pages() < 96)
-		skip("needs 96 free hugepages of 2 MB, and a hugetlbfs to share them");
+	if (free_pages() < 96 || !has_hugetlbfs())
+		skip("needs 96 free hugepages of 2 MB, and a hugetlbfs on /dev/hugepages");
 	info_program = argv[1];
 	kills = atoi(argv[2]);
 	REQUIRE(mkdtemp(dir) != NULL);

@@ -129,7 +129,10 @@ plx_virtio_reset(struct plx_virtio_dev *dev)
 {
 	int rc = may_begin(dev);
 
-	return rc != 0 ? rc : begun(dev, dev->ops->reset(dev));
+	if (rc != 0)
+		return rc;
+	dev->remembers = false;
+	return begun(dev, dev->ops->reset(dev));
 }
 
 int

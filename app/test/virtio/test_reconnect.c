@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -63,6 +64,7 @@ start(void)
 	unlink(sock);
 	pid = fork();
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		execvp(command[0], command);
 		_exit(127);
 	}
@@ -191,6 +193,21 @@ one_round(double *worst)
 	*worst = took > *worst ? took : *worst;
 }
 
+/* A back end that came back is a device as any other: after a reset it begins anew. */
+static void
+reset(void)
+{
+	double until = now() + 20;
+	unsigned int n;
+
+	submit();
+	CHECK_EQ(plx_blk_reset(blk), 0);
+	for (n = 0; n < 4 * DEPTH; n += collect()) {
+		submit();
+		REQUIRE(now() < until);
+	}
+}
+
 static void
 read_all(void)
 {
@@ -255,11 +272,12 @@ main(int argc, char **argv)
 	open_device(argv[3]);
 	for (i = 0; i < rounds; i++)
 		one_round(&worst);
+	reset();
 	while (inflight != 0)
 		collect();
 	read_all();
 	CHECK_EQ(reconnects, rounds);
-	CHECK_EQ(resets, rounds);
+	CHECK_EQ(resets, rounds + 1);
 	printf("%d times killed, %" PRIu64 " writes, I/O went on within %.0f ms\n", rounds, gen,
 		worst * 1000);
 	CHECK(worst * 1000 < atof(argv[2]), "%.0f ms", worst * 1000);

@@ -105,10 +105,21 @@ struct plx_virtio_ops {
 	void (*close)(struct plx_virtio_dev *dev);
 };
 
+/** Whether a back end's notes of what it has in flight (INFLIGHT_SHMFD) are used. */
+enum plx_vhost_user_inflight {
+	/** With split rings only: what librte_vhost (22.11 and later) makes of its notes on packed
+	 * rings can complete a request that was not executed, when it is killed at the wrong
+	 * moment */
+	PLX_VHOST_USER_INFLIGHT_SPLIT,
+	PLX_VHOST_USER_INFLIGHT_NEVER,
+	PLX_VHOST_USER_INFLIGHT_ALWAYS,
+};
+
 /** Options of the vhost-user front end. */
 struct plx_vhost_user_conf {
 	uint32_t timeout_ms; /**< bound of connecting and of each message, 0: 10 s */
-	bool no_inflight;    /**< don't use INFLIGHT_SHMFD */
+	enum plx_vhost_user_inflight inflight;
+	bool split; /**< packed rings won't be asked for */
 };
 
 /**

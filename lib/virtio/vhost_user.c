@@ -104,6 +104,15 @@ send_backend_fd(struct vhost_user *u)
 	return vhu_call_fd(u, VHU_SET_BACKEND_REQ_FD, 0, fd);
 }
 
+/* Rings will be packed where that is offered. */
+static bool
+use_inflight(const struct vhost_user *u)
+{
+	if (u->conf.inflight == PLX_VHOST_USER_INFLIGHT_SPLIT)
+		return u->conf.split || !(u->virtio & BIT(VIRTIO_F_RING_PACKED));
+	return u->conf.inflight == PLX_VHOST_USER_INFLIGHT_ALWAYS;
+}
+
 static int
 protocol_step(struct vhost_user *u)
 {
@@ -115,7 +124,7 @@ protocol_step(struct vhost_user *u)
 		PLX_PT_RETURN(&u->sub, 0);
 	GET(&u->sub, u, VHU_GET_PROTOCOL_FEATURES, &u->number);
 	u->number &= OUR_PROTOCOL;
-	if (!u->use_inflight)
+	if (!use_inflight(u))
 		u->number &= ~BIT(VHU_P_INFLIGHT_SHMFD);
 	VHU_CALL(&u->sub, u->rc, u, vhu_call_u64(u, VHU_SET_PROTOCOL_FEATURES, u->number));
 	VHU_OR_RETURN(&u->sub, u->rc);
@@ -404,9 +413,10 @@ plx_vhost_user_open(
 	u->dev.ops = &ops;
 	u->dev.numa_node = -1;
 	u->fd = u->backend_fd = u->call_end = u->inflight_fd = u->call.reply_fd = -1;
-	u->timeout_ms =
-		conf != NULL && conf->timeout_ms != 0 ? conf->timeout_ms : DEFAULT_TIMEOUT_MS;
-	u->use_inflight = conf == NULL || !conf->no_inflight;
+	if (conf != NULL)
+		u->conf = *conf;
+	if (u->conf.timeout_ms == 0)
+		u->conf.timeout_ms = DEFAULT_TIMEOUT_MS;
 	u->addr.sun_family = AF_UNIX;
 	snprintf(u->dev.name, sizeof(u->dev.name), "vhost-user:%s", path);
 	if (strlen(path) >= sizeof(u->addr.sun_path)) {

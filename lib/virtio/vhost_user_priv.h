@@ -69,8 +69,7 @@ struct vhu_mem {
 struct vhost_user {
 	struct plx_virtio_dev dev;
 	struct sockaddr_un addr;
-	uint32_t timeout_ms;
-	bool use_inflight;
+	struct plx_vhost_user_conf conf;
 
 	int fd;
 	bool connected;

@@ -91,7 +91,7 @@ vhu_socket(struct vhost_user *u)
 	if (u->fd < 0)
 		return -errno;
 	u->connected = false;
-	u->until = plx_deadline_in(u->timeout_ms);
+	u->until = plx_deadline_in(u->conf.timeout_ms);
 	return 0;
 }
 
@@ -185,7 +185,7 @@ vhu_call(struct vhost_user *u, enum vhu_request request, uint32_t len, bool repl
 	c->state = VHU_SENDING;
 	c->rc = 0;
 	c->replies = replies;
-	c->until = plx_deadline_in(u->timeout_ms);
+	c->until = plx_deadline_in(u->conf.timeout_ms);
 	c->hdr = (struct vhu_header){.request = request, .flags = VHU_VERSION, .size = len};
 	if (!replies && vhu_has(u, VHU_P_REPLY_ACK))
 		c->hdr.flags |= VHU_F_NEED_REPLY;
@@ -302,7 +302,7 @@ vhu_pump(struct vhost_user *u)
 		vhu_lose(u, -ETIMEDOUT,
 			"no answer to %s within %u ms: the back end hangs, or is "
 			"none; timeout= gives it longer",
-			vhu_request_name(c->hdr.request), u->timeout_ms);
+			vhu_request_name(c->hdr.request), u->conf.timeout_ms);
 }
 
 int

@@ -382,11 +382,85 @@ destroy_device(int v)
 	pthread_mutex_unlock(&lock);
 }
 
+/* ---- a packed ring's notes ---- */
+
+static uint64_t ring_at[QUEUES]; /* in the front end's addresses */
+
+static const struct vring_packed_desc *
+ring_of(int v, uint16_t i)
+{
+	const struct vring_packed_desc *ring = NULL;
+	struct rte_vhost_memory *m = NULL;
+	uint32_t r;
+
+	if (rte_vhost_get_mem_table(v, &m) != 0)
+		return NULL;
+	for (r = 0; r < m->nregions; r++) {
+		uint64_t off = ring_at[i] - m->regions[r].guest_user_addr;
+
+		if (off < m->regions[r].size)
+			ring = (const void *)(uintptr_t)(m->regions[r].host_user_addr + off);
+	}
+	free(m);
+	return ring;
+}
+
+/* Is the descriptor as the driver made it available? */
+static bool
+available(uint16_t flags, bool wrap)
+{
+	return !!(flags & AVAIL) == wrap && !!(flags & USED) != wrap;
+}
+
+/*
+ * When the ring starts again: had the predecessor given a buffer back that it did not note as given
+ * yet? The flags in the ring tell. librte_vhost (22.11 and later) asks another word, takes the note
+ * back, and has a request done that its driver got back long ago, under an id that is another one's
+ * now. So this comes first and leaves it nothing to find out. Nor does it know of a buffer that was
+ * about to be noted: its entry is still among the free ones.
+ */
+static void
+settle(int v, uint16_t i)
+{
+	struct rte_vhost_ring_inflight infl = {0};
+	const struct vring_packed_desc *ring;
+	struct rte_vhost_inflight_info_packed *p;
+	uint64_t features = 0;
+	uint16_t e, n;
+
+	rte_vhost_get_negotiated_features(v, &features);
+	if (!(features & BIT(VIRTIO_F_RING_PACKED)) || i >= QUEUES ||
+		rte_vhost_get_vhost_ring_inflight(v, i, &infl) != 0)
+		return;
+	p = infl.inflight_packed;
+	ring = ring_of(v, i);
+	if (p == NULL || ring == NULL || p->version == 0)
+		return;
+	if (p->used_idx == p->old_used_idx) {
+		p->free_head = p->old_free_head;
+		p->old_used_wrap_counter = p->used_wrap_counter;
+	} else if (available(ring[p->old_used_idx].flags, p->old_used_wrap_counter)) {
+		p->free_head = p->old_free_head;
+		p->used_idx = p->old_used_idx;
+		p->used_wrap_counter = p->old_used_wrap_counter;
+	} else {
+		p->old_free_head = p->free_head;
+		p->old_used_idx = p->used_idx;
+		p->old_used_wrap_counter = p->used_wrap_counter;
+	}
+	for (e = p->free_head, n = 0; e < p->desc_num && n < p->desc_num; e = p->desc[e].next, n++)
+		p->desc[e].inflight = 0;
+}
+
 /* The beginning of librte_vhost's message. */
 struct message {
 	uint32_t request, flags, len;
 	union {
 		uint64_t u64;
+		struct {
+			uint32_t index, flags;
+			uint64_t desc;
+		} addr;
 		struct {
 			uint32_t offset, size, flags;
 			uint8_t region[256];
@@ -405,6 +479,10 @@ before(int v, void *msg)
 		.num_queues = QUEUES,
 	};
 
+	if (m->request == 9 && m->addr.index < QUEUES) /* SET_VRING_ADDR */
+		ring_at[m->addr.index] = m->addr.desc;
+	if (m->request == 12) /* SET_VRING_KICK: the ring starts */
+		settle(v, m->u64 & 0xff);
 	if (m->request == 17) { /* GET_QUEUE_NUM */
 		m->u64 = QUEUES;
 		m->len = sizeof(m->u64);

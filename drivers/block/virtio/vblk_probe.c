@@ -13,7 +13,7 @@ static int
 open_vhost_user(struct plx_dev *dev, struct plx_virtio_dev **vio)
 {
 	struct plx_vhost_user_conf conf = {0};
-	bool inflight;
+	bool inflight, packed;
 
 	if (dev->addr[0] == '\0') {
 		PLX_LOG(ERR, "'%s': the socket is missing; use vhost-user:/path/to/socket",
@@ -21,9 +21,13 @@ open_vhost_user(struct plx_dev *dev, struct plx_virtio_dev **vio)
 		return -EINVAL;
 	}
 	if (plx_arg_u32(dev, "timeout", 1, TIMEOUT_MAX_MS, 0, &conf.timeout_ms) != 0 ||
-		plx_arg_bool(dev, "inflight", true, &inflight) != 0)
+		plx_arg_bool(dev, "inflight", true, &inflight) != 0 ||
+		plx_arg_bool(dev, "packed", true, &packed) != 0)
 		return -EINVAL;
-	conf.no_inflight = !inflight;
+	conf.split = !packed;
+	if (plx_arg_str(dev, "inflight") != NULL)
+		conf.inflight =
+			inflight ? PLX_VHOST_USER_INFLIGHT_ALWAYS : PLX_VHOST_USER_INFLIGHT_NEVER;
 	return plx_vhost_user_open(dev->addr, &conf, vio);
 }
 
@@ -72,7 +76,7 @@ extern const struct plx_driver plx_vhost_user_driver;
 const struct plx_driver plx_vhost_user_driver = {
 	.name = "vhost-user",
 	.help = "vhost-user:/path/to/socket" KEYS_HELP
-		"[,reconnect=30][,inflight=1][,timeout=10000][,name=NAME]",
+		"[,reconnect=30][,inflight=0|1][,timeout=10000][,name=NAME]",
 	.keys = vhost_user_keys,
 	.attach = attach_vhost_user,
 	.poll = vblk_poll,

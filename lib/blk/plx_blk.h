@@ -392,11 +392,14 @@ struct plx_blkq_conf {
 
 /** What happened to a device. */
 enum plx_blk_event_type {
-	PLX_BLK_EVENT_REMOVED = 1,  /**< gone: stop, close, detach */
-	PLX_BLK_EVENT_RESIZED,      /**< info.nblocks changed */
-	PLX_BLK_EVENT_RESET,        /**< was reset and runs again */
-	PLX_BLK_EVENT_NS_CHANGED,   /**< the controller's namespaces changed */
-	PLX_BLK_EVENT_RECONNECTING, /**< the peer went away; requests are parked */
+	PLX_BLK_EVENT_REMOVED = 1, /**< gone: stop, close, detach */
+	PLX_BLK_EVENT_RESIZED,     /**< info.nblocks changed */
+	PLX_BLK_EVENT_RESET,       /**< was reset and runs again */
+	PLX_BLK_EVENT_NS_CHANGED,  /**< the controller's namespaces changed */
+	/** The peer went away; requests are parked. What it had cached in itself is lost with it:
+	 * all that was written since the last flush that ended before may have to be written again
+	 */
+	PLX_BLK_EVENT_RECONNECTING,
 	PLX_BLK_EVENT_HEALTH,       /**< the device reports a health warning; value: its bits */
 	PLX_BLK_EVENT_ZONE_CHANGED, /**< the device changed a zone's state; value: its first block,
 				       UINT64_MAX: many, report them all */

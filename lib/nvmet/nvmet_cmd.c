@@ -198,8 +198,10 @@ static uint16_t
 prepare_more(struct plx_nvmet *c, struct nvmet_cmd *cmd, const struct nvmet_sqe *e,
 	const struct nvmet_ns *ns)
 {
-	if (e->opc == nvme_cmd_copy)
+	if (e->opc == nvme_cmd_copy) {
+		set_fua(c, cmd, e, ns);
 		return nvmet_copy(c, cmd, e, ns);
+	}
 	if (ns->info.zone_nblk == 0)
 		return NVMET_ERR(GENERIC, INVALID_OPCODE);
 	if (e->opc == nvme_zns_cmd_mgmt_send)
@@ -465,7 +467,7 @@ void
 nvmet_cmd_drop(struct plx_nvmet *c, struct nvmet_cmd *cmd)
 {
 	if ((uintptr_t)cmd->req.user >> 32 == NVMET_STEP_JOB)
-		c->job.out = false;
+		c->job.out = c->job.stale = false;
 	nvmet_meta_end(cmd);
 	nvmet_zns_end(cmd);
 	nvmet_cmd_free(c, cmd);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Zoned namespaces and Copy, as a host sees them. */
+#include <unistd.h>
+
 #include "nvmet_host.h"
 #include "plx_eal.h"
 #include "plx_test.h"
@@ -292,6 +294,42 @@ test_copy(void)
 	down();
 }
 
+/* Of a device with a write cache, only what was forced out is in the file. */
+static bool
+is_stable(int fd, uint64_t lba)
+{
+	uint8_t b[16 * 512];
+
+	CHECK_EQ(pread(fd, b, sizeof(b), (off_t)lba * 512), sizeof(b));
+	return b[0] == 0x5a && memcmp(b, b + 1, sizeof(b) - 1) == 0;
+}
+
+static void
+test_copy_fua(void)
+{
+	char path[] = "/tmp/plx-copy-XXXXXX", dev[128];
+	struct nvme_copy_range *r;
+	int fd = mkstemp(path);
+
+	REQUIRE(fd >= 0);
+	snprintf(dev, sizeof(dev), "ram:size=4M,file=%s,cache=1", path);
+	up(dev, NULL, false);
+	memset(host_va(&h, buf), 0x5a, 16 * 512);
+	CHECK_EQ(host_rw(&h, 1, nvme_cmd_write, 1, 0, 16, buf, buf + 4096), 0);
+	r = host_va(&h, list);
+	r[0].nlb = 15;
+	CHECK_EQ(copy(1000, 0), 0);
+	CHECK(!is_stable(fd, 1000));
+	CHECK_EQ(copy(2000, 1u << 30), 0);
+	CHECK(is_stable(fd, 2000));
+	CHECK_EQ(host_admin(&h, nvme_admin_set_features, 0, 0, 0, NVME_FEAT_FID_VOLATILE_WC, 0), 0);
+	CHECK_EQ(copy(3000, 0), 0);
+	CHECK(is_stable(fd, 3000));
+	down();
+	close(fd);
+	unlink(path);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -302,6 +340,7 @@ main(int argc, char **argv)
 	RUN(test_reports);
 	RUN(test_commands);
 	RUN(test_copy);
+	RUN(test_copy_fua);
 	plx_eal_cleanup();
 	return TEST_RESULT();
 }

@@ -80,8 +80,9 @@ nvmet_job_poll(struct plx_nvmet *c)
 	struct nvmet_cmd *cmd;
 	struct nvmet_ns *ns;
 
-	if (likely(j->ops == NULL) || j->out || c->drop || c->hold || c->state != NVMET_STEADY ||
-		c->nfree == 0)
+	/* parked: where to tell of its end is gone for now */
+	if (likely(j->ops == NULL) || j->out || c->drop || c->hold || c->parked ||
+		c->state != NVMET_STEADY || c->nfree == 0)
 		return;
 	for (;;) {
 		ns = &c->ns[j->ns];

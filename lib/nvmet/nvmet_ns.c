@@ -124,6 +124,7 @@ create(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *result)
 {
 	const struct nvme_id_ns *id = (const void *)c->page;
 	uint8_t csi = (uint8_t)(rte_le_to_cpu_32(e->cdw11) >> 24);
+	struct nvme_id_ns is = {0};
 	struct nvmet_ns *ns;
 	uint64_t nsze;
 	uint16_t rc = nvmet_data_get(c, e, c->page, sizeof(c->page));
@@ -138,8 +139,8 @@ create(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *result)
 	ns = room(c, nsze);
 	if (ns == NULL)
 		return NVMET_ERR(CMD_SPECIFIC, NS_INSUFFICIENT_CAP);
-	if ((id->flbas & 0x6f) != 0 || id->dps != ns->info.pi_type ||
-		(id->flbas & NVME_NS_FLBAS_META_EXT) != (ns->extended ? NVME_NS_FLBAS_META_EXT : 0))
+	nvmet_meta_identify(ns, &is);
+	if ((id->flbas & 0x7f) != is.flbas || id->dps != is.dps)
 		return NVMET_ERR(CMD_SPECIFIC, INVALID_FORMAT);
 	if (getrandom(ns->nguid, sizeof(ns->nguid), 0) != sizeof(ns->nguid))
 		return NVMET_SC(GENERIC, INTERNAL);

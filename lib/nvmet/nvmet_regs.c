@@ -134,6 +134,7 @@ shutdown_run(struct plx_nvmet *c)
 		for (i = 0; i < c->nns; i++)
 			nvmet_flush_quiet(c, &c->ns[i]);
 	PLX_PT_WAIT(&c->pt, nvmet_inflight(c) == 0);
+	nvmet_cmds_drop(c); /* a format stays half done: its end would go to memory of others */
 	c->csts = (c->csts & ~NVMET_CSTS_SHST) | NVMET_CSTS_SHST_DONE;
 	c->state = NVMET_STEADY;
 	PLX_PT_END(&c->pt);

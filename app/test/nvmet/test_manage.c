@@ -516,6 +516,27 @@ test_management(void)
 	down();
 }
 
+/* A namespace is made as its device is: with protection information where that is. */
+static void
+test_create_protected(void)
+{
+	struct nvme_id_ns *id;
+
+	up(NULL, "ram:size=4M,meta=16,pi=1,pi_first=1", NULL);
+	id = host_va(&h, page);
+	CHECK_EQ(identify(0, 1), 0);
+	CHECK_EQ(id->dps, 9);
+	CHECK_EQ(delete_ns(1), 0);
+	CHECK_EQ(create(4096, 4096, 0), SC(CMD_SPECIFIC, INVALID_FORMAT));
+	id->dps = 1; /* at the other end */
+	CHECK_EQ(host_admin(&h, nvme_admin_ns_mgmt, 0, page, 0, 0, 0),
+		SC(CMD_SPECIFIC, INVALID_FORMAT));
+	id->dps = 9;
+	CHECK_EQ(host_admin(&h, nvme_admin_ns_mgmt, 0, page, 0, 0, 0), 0);
+	CHECK_EQ(h.result, 1);
+	down();
+}
+
 /* A reset in the midst of a delete leaves the namespace, detached. */
 static void
 test_delete_reset(void)
@@ -529,6 +550,46 @@ test_delete_reset(void)
 	reset();
 	CHECK(listed(2, 0, 0) && listed(0x10, 1, 0));
 	CHECK_EQ(attach(1, 0, 1, 1), 0);
+	CHECK_EQ(RW(read, 1, 0), 0);
+	down();
+}
+
+/* The queues' memory goes while a format runs: its end is told when it is back. */
+static void
+test_format_unmapped(void)
+{
+	struct host_cmd c = {.dw = {nvme_admin_format_nvm, 1}};
+	struct host_cqe cqe;
+	int i;
+
+	up(NULL, "ram:size=8M,delay=2000", NULL);
+	host_put(&h, 0, &c);
+	host_ring(&h, 0);
+	CHECK(plx_nvmet_poll(ctrl) > 0);
+	CHECK_EQ(wire_unmap(h.w, HOST_IOVA, HOST_MEM), 0);
+	for (i = 0; i < 3; i++)
+		CHECK(host_silent(&h, 0));
+	CHECK_EQ(wire_map(h.w, HOST_IOVA, HOST_MEM, h.fd, 0, true), 0);
+	REQUIRE(host_get(&h, 0, &cqe));
+	CHECK_EQ(cqe.dw[3] >> 17, 0);
+	CHECK_EQ(RW(read, 1, 0), 0);
+	down();
+}
+
+/* A format that a shutdown finds says nothing any more: the host may have given the memory away. */
+static void
+test_format_shutdown(void)
+{
+	struct host_cmd c = {.dw = {nvme_admin_format_nvm, 1}};
+
+	up(NULL, "ram:size=8M,delay=2000", NULL);
+	host_put(&h, 0, &c);
+	host_ring(&h, 0);
+	CHECK(plx_nvmet_poll(ctrl) > 0);
+	host_set(&h, NVME_REG_CC, 1 << 14 | 4 << 20 | 6 << 16 | 1);
+	CHECK_EQ(host_wait_csts(&h, 0xc, 8), 9);
+	CHECK(host_silent(&h, 0) && host_silent(&h, 0));
+	reset();
 	CHECK_EQ(RW(read, 1, 0), 0);
 	down();
 }
@@ -562,7 +623,10 @@ main(int argc, char **argv)
 	RUN(test_firmware);
 	RUN(test_attachment);
 	RUN(test_management);
+	RUN(test_create_protected);
 	RUN(test_delete_reset);
+	RUN(test_format_unmapped);
+	RUN(test_format_shutdown);
 	RUN(test_protected);
 	plx_eal_cleanup();
 	return TEST_RESULT();

@@ -53,9 +53,9 @@ try_setting(const struct tb_option *opt, const char *val)
 }
 
 static int
-cmd_set(struct tb_shell *sh, const struct shell_args *a)
+set_to(struct tb_shell *sh, const char *name, const char *val)
 {
-	const char *name = a->word[1], *val = a->word[2], *right;
+	const char *right;
 	const struct tb_option *table;
 	int i = setting(name);
 	char *copy;
@@ -74,6 +74,18 @@ cmd_set(struct tb_shell *sh, const struct shell_args *a)
 	free(sh->value[i]);
 	sh->value[i] = copy;
 	return TB_OK;
+}
+
+static int
+cmd_set(struct tb_shell *sh, const struct shell_args *a)
+{
+	return set_to(sh, a->word[1], a->word[2]);
+}
+
+static int
+cmd_set_poll_mode(struct tb_shell *sh, const struct shell_args *a)
+{
+	return set_to(sh, "poll-mode", a->word[3]);
 }
 
 static int
@@ -190,6 +202,7 @@ const struct shell_command shell_commands[] = {
 	{"dev start <dev>", dev_command, "start it again, and the run goes on"},
 	{"dev format <dev> <lbaf>", dev_command, "format an NVMe namespace: all its data is lost"},
 	{"set <setting> <value>", cmd_set, "of the next run: the options of the command line"},
+	{"set poll mode busy|adaptive|interrupt", cmd_set_poll_mode, "whether idle lcores sleep"},
 	{"unset <setting>", cmd_unset, "back to its default"},
 	{"start", cmd_start, "start a run on all devices; commands go on meanwhile"},
 	{"stop", cmd_stop, "end the run, and report"},

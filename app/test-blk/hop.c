@@ -17,7 +17,7 @@ tb_hop_open(struct tb_queue *q)
 	int rc = plx_blkr_share_create(q->owner->reactor, q->bq, &q->share);
 
 	if (rc == 0)
-		rc = plx_blkr_share_open(q->share, NULL, q->qd, &q->bq);
+		rc = plx_blkr_share_open(q->share, q->worker->reactor, q->qd, &q->bq);
 	if (rc == 0) {
 		q->owner->active++;
 		return TB_OK;

@@ -7,6 +7,7 @@
 
 #include "load.h"
 #include "opt_set.h"
+#include "plx_reactor.h"
 #include "verify_meta.h"
 
 const char *
@@ -250,6 +251,21 @@ opt_lcores(struct tb_opts *o, const char *val)
 	}
 	o->lcores_given = true;
 	return NULL;
+}
+
+const char *const tb_poll_modes[3] = {[PLX_IDLE_BUSY] = "busy",
+	[PLX_IDLE_ADAPTIVE] = "adaptive",
+	[PLX_IDLE_INTERRUPT] = "interrupt"};
+
+const char *
+opt_poll_mode(struct tb_opts *o, const char *val)
+{
+	for (uint8_t i = 0; i < RTE_DIM(tb_poll_modes); i++)
+		if (strcmp(val, tb_poll_modes[i]) == 0) {
+			o->poll_mode = i;
+			return NULL;
+		}
+	return "busy, adaptive or interrupt";
 }
 
 const char *

@@ -20,6 +20,7 @@ const char *opt_rate_iops(struct tb_opts *o, const char *val);
 const char *opt_lat_percentile(struct tb_opts *o, const char *val);
 const char *opt_replay_skip(struct tb_opts *o, const char *val);
 const char *opt_lcores(struct tb_opts *o, const char *val);
+const char *opt_poll_mode(struct tb_opts *o, const char *val);
 const char *opt_verify(struct tb_opts *o, const char *val);
 const char *opt_pi(struct tb_opts *o, const char *val);
 const char *opt_log_avg(struct tb_opts *o, const char *val);

@@ -46,6 +46,13 @@ static const struct tb_option options[] = {
 		DOC("Requests and completions go over rings to the next lcore, which owns the "
 		    "device's queue: what a device with fewer queues than lcores costs. See "
 		    ":doc:`/reactor`.")},
+	{OPT("poll-mode", NULL, "MODE", "busy", DEVICE), FN(opt_poll_mode),
+		HELP("what lcores do while nothing comes back: busy (default), adaptive or "
+		     "interrupt"),
+		DOC("``busy`` polls on. ``adaptive`` polls for 50 us and then sleeps until an I/O "
+		    "interrupts, or the next one is due; ``interrupt`` sleeps at once. What works "
+		    "inside of a poll (ram, null, soft-nvme) lets its lcore sleep only while it "
+		    "has nothing in flight. One for all jobs of a run.")},
 
 	/* ---- what is done ---- */
 	{OPT("rw", "readwrite", "MODE", "randread", LOAD), FN(opt_rw),

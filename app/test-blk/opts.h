@@ -46,6 +46,7 @@ struct tb_opts {
 	double theta;
 	const char *copy_to;                        /**< device to copy to */
 	bool hop;                                   /**< queues are those of another lcore */
+	uint8_t poll_mode;                          /**< enum plx_reactor_idle */
 	uint64_t rate[TB_DIRS], rate_iops[TB_DIRS]; /**< a second and device; 0: no limit */
 	uint64_t lcore_rate, lcore_rate_iops;       /**< a second and lcore */
 	double think_s, think_io_s;
@@ -150,6 +151,8 @@ const struct tb_option *tb_opts_find(const char *name);
 /** Set it; val, which must outlive o, is NULL when a flag was given alone. @return NULL, or what
  * would have been right: text that lasts until the next call */
 const char *tb_option_set(const struct tb_option *opt, struct tb_opts *o, const char *val);
+/** What --poll-mode calls them, by enum plx_reactor_idle. */
+extern const char *const tb_poll_modes[3];
 /** Print the options as reST definitions, for the guide. */
 void tb_opts_rst(void);
 

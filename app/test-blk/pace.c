@@ -153,6 +153,26 @@ tb_pace_allow(struct tb_queue *q, uint64_t now)
 	return p->passed;
 }
 
+uint64_t
+tb_pace_until(const struct tb_queue *q, uint64_t now)
+{
+	const struct tb_pace *p = q->pace;
+	const struct plx_blk_req *req;
+	double at = (double)p->until;
+
+	if (p->passed == q->npend)
+		return UINT64_MAX;
+	req = q->pend[p->passed];
+	at = RTE_MAX(at, p->rate[tb_dir_of(req->op)].next);
+	if (p->lcore != NULL)
+		at = RTE_MAX(at, p->lcore->next);
+	if (p->due != NULL)
+		at = RTE_MAX(at, (double)(p->origin + p->due[req - q->reqs]));
+	if (at > (double)now)
+		return (uint64_t)at;
+	return in_flight(q) != 0 ? UINT64_MAX : now;
+}
+
 void
 tb_pace_back(struct tb_queue *q, uint64_t lent, uint64_t now)
 {

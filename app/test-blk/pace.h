@@ -51,6 +51,9 @@ void tb_pace_free(struct tb_pace *p);
 void tb_pace_begin(struct tb_queue *q, uint64_t now);
 /** @return how many of q->pend may be submitted now, from the first on */
 uint16_t tb_pace_allow(struct tb_queue *q, uint64_t now);
+/** @return when the next of q->pend may go if no I/O comes back: now, or UINT64_MAX: not before one
+ * does */
+uint64_t tb_pace_until(const struct tb_queue *q, uint64_t now);
 /** An I/O that was lent at `lent` came back. */
 void tb_pace_back(struct tb_queue *q, uint64_t lent, uint64_t now);
 

@@ -194,6 +194,16 @@ works_on(const struct tb_job *job, const struct tb_dev *d, const struct tb_dev *
 	return given;
 }
 
+/* Lcores are of all jobs. */
+static int
+check_poll_mode(const struct tb_job *job)
+{
+	if (job->opts.poll_mode == job->run->jobs[0].opts.poll_mode)
+		return TB_OK;
+	tb_say("--poll-mode: the jobs of a run have one together; set it in [global]");
+	return TB_USAGE;
+}
+
 int
 tb_job_plan(struct tb_job *job)
 {
@@ -201,6 +211,8 @@ tb_job_plan(struct tb_job *job)
 	uint32_t n = 0;
 	int rc = check_lcores(&job->opts);
 
+	if (rc == TB_OK)
+		rc = check_poll_mode(job);
 	if (rc == TB_OK)
 		rc = find_target(job, &to);
 	if (rc != TB_OK)
@@ -438,7 +450,7 @@ tb_job_queues(struct tb_job *job)
 static void
 free_queue(struct tb_queue *q)
 {
-	plx_poller_del(q->poller);
+	tb_sleep_close(q);
 	free(q->sum);
 	free(q->reqs);
 	free(q->idle);

@@ -146,6 +146,7 @@ add_options(json *root, const struct tb_opts *o)
 		add_u64(opts, "size_bytes", o->size);
 	add_u64(opts, "offset_bytes", o->offset);
 	add_u64(opts, "seed", o->seed);
+	add_str(opts, "poll_mode", tb_poll_modes[o->poll_mode]);
 	add_bool(opts, "verify", o->verify);
 	add_bool(opts, "meta", o->meta);
 	if (o->pi != TB_PI_DRIVER)

@@ -72,6 +72,7 @@ set_up_task(struct tb_task *t)
 	for (uint16_t i = 0; i < t->nq; i++) {
 		const struct tb_queue *q = &t->queues[i];
 		struct plx_blkq_conf conf = {.depth = q->qd,
+			.intr = t->job->opts.poll_mode != PLX_IDLE_BUSY,
 			.socket = (int16_t)rte_lcore_to_socket_id(q->worker->lcore)};
 		int rc = plx_blkq_setup(t->dev->blk, (uint16_t)(t->first_qid + i), &conf);
 
@@ -137,8 +138,10 @@ job_done(const struct tb_job *job)
 static void
 hold_task(struct tb_task *t, bool held)
 {
-	for (uint16_t k = 0; k < t->nq; k++)
+	for (uint16_t k = 0; k < t->nq; k++) {
 		__atomic_store_n(&t->queues[k].held, held, __ATOMIC_RELEASE);
+		plx_reactor_wake(t->queues[k].worker->reactor);
+	}
 }
 
 /* Let go of jobs whose time has come, and that wait for no other any more. */
@@ -182,6 +185,8 @@ add_pollers(struct tb_task *t)
 			return TB_FAIL;
 		}
 		q->worker->active++;
+		if (tb_sleep_open(q) != TB_OK)
+			return TB_FAIL;
 	}
 	return TB_OK;
 }
@@ -192,6 +197,15 @@ close_hops(struct tb_task *t)
 	for (uint16_t i = 0; t->queues != NULL && i < t->nq; i++)
 		if (t->queues[i].share != NULL)
 			tb_hop_collect(&t->queues[i]);
+}
+
+/* Undo what was done of add_pollers(). */
+static void
+del_pollers(struct tb_task *t)
+{
+	for (uint16_t i = 0; t->queues != NULL && i < t->nq; i++)
+		tb_sleep_close(&t->queues[i]);
+	close_hops(t);
 }
 
 static int
@@ -253,6 +267,8 @@ tb_run_start(struct tb_session *s, const struct tb_opts *opts, uint32_t n)
 		rc = tb_job_plan(&run->jobs[run->njob]);
 	}
 	if (rc == TB_OK)
+		rc = tb_session_idle(s, (enum plx_reactor_idle)run->jobs[0].opts.poll_mode);
+	if (rc == TB_OK)
 		rc = open_devs(s);
 	for (uint32_t j = 0; rc == TB_OK && j < n; j++)
 		rc = tb_job_queues(&run->jobs[j]);
@@ -271,7 +287,7 @@ tb_run_start(struct tb_session *s, const struct tb_opts *opts, uint32_t n)
 	if (rc != TB_OK) {
 		for (uint32_t j = 0; j < run->njob; j++)
 			for (uint32_t i = 0; i < run->jobs[j].ntask; i++)
-				close_hops(&run->jobs[j].tasks[i]);
+				del_pollers(&run->jobs[j].tasks[i]);
 		close_devs(s);
 		tb_run_free(run);
 		return rc;

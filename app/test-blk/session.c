@@ -18,6 +18,38 @@ no_memory(void)
 	return TB_FAIL;
 }
 
+static int
+make_reactor(struct tb_worker *w, enum plx_reactor_idle idle)
+{
+	const struct plx_reactor_conf conf = {.idle = idle};
+	char name[16];
+	int rc;
+
+	snprintf(name, sizeof(name), "lcore%u", w->lcore);
+	rc = plx_reactor_create_conf(name, &conf, &w->reactor);
+	if (rc == 0)
+		return TB_OK;
+	tb_say("lcore %u: no reactor: %s", w->lcore, strerror(-rc));
+	return TB_FAIL;
+}
+
+int
+tb_session_idle(struct tb_session *s, enum plx_reactor_idle idle)
+{
+	int rc = TB_OK;
+
+	for (uint32_t i = 0; rc == TB_OK && i < s->nworker; i++) {
+		struct tb_worker *w = &s->workers[i];
+
+		if (w->reactor != NULL && plx_reactor_idle(w->reactor) == idle)
+			continue;
+		plx_reactor_destroy(w->reactor);
+		w->reactor = NULL;
+		rc = make_reactor(w, idle);
+	}
+	return rc;
+}
+
 int
 tb_session_init(struct tb_session *s)
 {
@@ -33,16 +65,11 @@ tb_session_init(struct tb_session *s)
 		return no_memory();
 	for (; s->nworker < n; s->nworker++) {
 		struct tb_worker *w = &s->workers[s->nworker];
-		char name[16];
 
 		w->lcore = lcores[s->nworker];
 		w->main = w->lcore == rte_get_main_lcore();
-		snprintf(name, sizeof(name), "lcore%u", w->lcore);
-		w->reactor = plx_reactor_create(name);
-		if (w->reactor == NULL)
-			return no_memory();
 	}
-	return TB_OK;
+	return tb_session_idle(s, PLX_IDLE_BUSY);
 }
 
 /* ---- devices ---- */

@@ -276,16 +276,16 @@ show_lcores(struct tb_shell *sh, const struct shell_args *a)
 	struct plx_reactor_stats st;
 
 	(void)a;
-	printf("lcore reactor        turns   busy   longest poll, us   queues\n");
+	printf("lcore reactor        turns   busy   idle asleep   longest poll, us   queues\n");
 	for (uint32_t i = 0; i < sh->session->nworker; i++) {
 		const struct tb_worker *w = &sh->session->workers[i];
-		uint64_t all;
+		double all;
 
 		plx_reactor_stats_get(w->reactor, &st);
-		all = st.busy_cycles + st.idle_cycles;
-		printf("%5u %-8s %12" PRIu64 " %5.1f%% %18.1f %8u\n", w->lcore,
-			w->main ? "main" : "worker", st.turns,
-			all != 0 ? 100 * (double)st.busy_cycles / (double)all : 0,
+		all = (double)RTE_MAX(st.busy_cycles + st.idle_cycles + st.sleep_cycles, 1u) / 100;
+		printf("%5u %-8s %12" PRIu64 " %5.1f%% %5.1f%% %5.1f%% %18.1f %8u\n", w->lcore,
+			w->main ? "main" : "worker", st.turns, (double)st.busy_cycles / all,
+			(double)st.idle_cycles / all, (double)st.sleep_cycles / all,
 			(double)st.longest_poll * 1e6 / sh->session->hz,
 			__atomic_load_n(&w->active, __ATOMIC_RELAXED));
 	}

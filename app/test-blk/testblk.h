@@ -6,7 +6,7 @@
  * plx-testblk inside. opts.c reads the command line, session.c has lcores and attached devices,
  * plan.c makes queues of jobs, run.c sees a run through; worker.c is the loop that moves data, with
  * walk.h (where to) or load.c (what, too), pace.c (when), verify.c and hist.c; sum.c adds up,
- * series.c looks on over time; report*.c and live.c tell.
+ * sleep.c lets idle lcores sleep; series.c looks on over time; report*.c and live.c tell.
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -121,7 +121,7 @@ struct tb_flush {
 };
 
 struct tb_queue;
-/** One turn of a queue: poll, account, submit, a few times. @return how many came back */
+/** One turn of a queue: poll, account, submit, a few times. @return 0: nothing came back or went */
 typedef int (*tb_turn)(struct tb_queue *q);
 
 /** A queue and its I/Os; belongs to its lcore while the job runs. */
@@ -177,6 +177,8 @@ struct tb_queue {
 
 	struct tb_worker *worker;
 	struct plx_poller *poller;
+	struct plx_poller *poller_to; /**< for its sleep: of bq_to, or NULL */
+	bool armed, armed_to;         /**< the interrupts of bq and bq_to */
 	struct tb_task *task;
 	uint16_t qid; /**< of the task; of the device: + task->first_qid */
 	struct tb_sum *sum;
@@ -269,6 +271,8 @@ extern volatile sig_atomic_t tb_stop;
 /* session.c */
 /** A reactor for each lcore of EAL. */
 int tb_session_init(struct tb_session *s);
+/** Give the lcores, none of which runs, this policy. @return enum tb_exit */
+int tb_session_idle(struct tb_session *s, enum plx_reactor_idle idle);
 /** Detach everything and free. */
 int tb_session_fini(struct tb_session *s);
 /** Attach a device, or a controller with its namespaces. */
@@ -317,6 +321,13 @@ int tb_queue_poll(void *queue);
 void tb_queue_done(struct tb_queue *q, struct tb_worker *w);
 /** After plx_blk_stop(): collect what is left. */
 void tb_queue_collect(struct tb_queue *q);
+
+/* sleep.c */
+/** Let the reactor of a queue that was added to it sleep as its policy says. @return enum tb_exit,
+ * after one line when not TB_OK */
+int tb_sleep_open(struct tb_queue *q);
+/** Take the queue from its reactor; on its lcore, or when that doesn't run. */
+void tb_sleep_close(struct tb_queue *q);
 
 /* verify_plan.c: what is verified; each @return an enum tb_exit, after one line */
 /** Take from the file of a state what the options leave open. */

@@ -380,20 +380,21 @@ refill(struct tb_queue *q)
 	return taken;
 }
 
-/* Copy: hand on what was read. */
-static void
+/* Copy: hand on what was read. @return how many were taken */
+static uint16_t
 write_on(struct tb_queue *q)
 {
 	uint16_t n = q->npend_to < q->batch ? q->npend_to : q->batch, taken;
 	uint64_t start = rte_rdtsc(), end;
 
 	if (n == 0)
-		return;
+		return 0;
 	taken = lend(q, q->bq_to, q->pend_to, n, &end);
 	q->sum->c.t_work += end - start;
 	q->npend_to = (uint16_t)(q->npend_to - taken);
 	for (uint16_t i = 0; i < q->npend_to; i++)
 		q->pend_to[i] = q->pend_to[i + taken];
+	return taken;
 }
 
 /* From here on it counts. What failed is not forgotten, and what is in flight still comes back. */
@@ -451,8 +452,7 @@ finish(struct tb_queue *q)
 	if (hop && !tb_hop_end(q))
 		return;
 	q->phase = TB_DONE;
-	plx_poller_del(q->poller);
-	q->poller = NULL;
+	tb_sleep_close(q);
 	if (hop)
 		leave(q->worker);
 	else
@@ -499,14 +499,14 @@ slow_turn(struct tb_queue *q)
 {
 	struct tb_counts *c = &q->sum->c;
 	uint64_t now = rte_rdtsc();
-	uint16_t n;
+	int did;
 	bool over;
 
 	if (c->begin == 0)
 		begin(q, now);
-	n = reap(q, q->bq);
+	did = reap(q, q->bq);
 	if (q->bq_to != NULL)
-		n = (uint16_t)(n + reap(q, q->bq_to));
+		did += reap(q, q->bq_to);
 	now = rte_rdtsc();
 	if (q->after_ramp != 0 && now >= q->deadline)
 		end_ramp(q, now);
@@ -514,20 +514,21 @@ slow_turn(struct tb_queue *q)
 	if (over)
 		unprepare(q);
 	else if (!__atomic_load_n(&q->paused, __ATOMIC_RELAXED))
-		while (refill(q) != 0)
-			;
-	write_on(q);
+		for (int n; (n = refill(q)) != 0;)
+			did += n;
+	did += write_on(q);
 	if (!over && (q->left > 0 || q->npend + q->npend_to > 0)) {
 		q->draining_since = 0;
 	} else if (c->submitted == c->returned) {
 		next_phase(q, now);
+		did++;
 	} else if (q->draining_since == 0) {
 		q->draining_since = now;
 	} else if ((double)(now - q->draining_since) > DRAIN_SECONDS * q->task->job->run->hz) {
 		q->lost = true; /* the device keeps them: plx_blk_stop() takes them back */
 		finish(q);
 	}
-	return n;
+	return did;
 }
 
 static void

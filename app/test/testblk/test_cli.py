@@ -100,6 +100,7 @@ BAD = [
     ('--dev ram:size=8K --queues 3', ['ram0', '3 queues']),
     ('--dev ram:size=1M --lcores 1-', ['--lcores', "'1-'"]),
     ('--dev ram:size=1M --lcores 99', ['--lcores', '99']),
+    ('--dev ram:size=1M --poll-mode lazy', ['--poll-mode', "'lazy'", 'adaptive']),
     ('--dev ram:size=1M --verify md5', ['--verify', "'md5'", 'crc32c']),
     ('--dev null:size=1M --rw write --verify crc32c', ['--verify', 'null0']),
     ('--dev ram:size=1M --seed x', ['--seed', "'x'"]),

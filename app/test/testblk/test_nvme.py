@@ -61,14 +61,64 @@ def test_soft_nvme():
                  '--rw', 'write', '--size', '2M', '--bs', '128k', '--qd', '4')
 
 
+def cpu_share(*args):
+    """Of a verified run, that of the process."""
+    rc, r, err = run(lcore_sets()[-1].split(',')[-1], *args, '--verify', 'crc32c')
+    check(rc == 0 and r['verify']['wrong_blocks'] == 0 and r['verify']['checked_blocks'] > 0,
+          f'{args}: {rc} {err}')
+    check(r['jobs'][0]['plx']['options']['poll_mode'] == args[-1], f'{args}: not told')
+    return r['jobs'][0]['usr_cpu'] + r['jobs'][0]['sys_cpu']
+
+
+def compare_sleep(*args):
+    """A sleeping run takes far less of the CPU than one that polls."""
+    busy = cpu_share(*args, '--poll-mode', 'busy')
+    for mode in ('adaptive', 'interrupt'):
+        share = cpu_share(*args, '--poll-mode', mode)
+        check(share < busy / 2, f'{args}: {mode} takes {share:.1f} %, busy {busy:.1f} %')
+
+
+def test_sleep_between():
+    """Nothing is in flight most of the time."""
+    if 'soft-nvme' in sys.argv[3:]:
+        compare_sleep('--dev', 'soft-nvme:size=32M', '--rw', 'randwrite', '--rate_iops', '200',
+                      '--time', '0.7')
+
+
+def test_sleep_within():
+    """Something always is, and its interrupt wakes: I/Os of another process that take 3 ms."""
+    with tempfile.TemporaryDirectory() as folder:
+        e = Exporter(folder, ',delay=3000')
+        try:
+            compare_sleep('--dev', f'vfio-user:{e.sock}', '--allow-write', '--rw', 'randwrite',
+                          '--iodepth', '1', '--time', '0.4')
+        finally:
+            e.end(signal.SIGTERM)
+
+
+def test_load_asleep():
+    """Full load, with rings to another lcore and copies, where lcores try to sleep."""
+    if 'soft-nvme' not in sys.argv[3:]:
+        return
+    for mode in ('adaptive', 'interrupt'):
+        dev = ['--dev', 'soft-nvme:size=32M,name=a', '--poll-mode', mode]
+        for lcores in lcore_sets():
+            verified(lcores, *dev, '--rw', 'randrw', '--time', '0.2')
+        if ',' in lcores:
+            verified(lcores, *dev, '--rw', 'randwrite', '--size', '2M', '--hop')
+        rc, r, err = run(lcores, *dev, '--dev', 'ram:size=32M', '--rw', 'copy', '--copy_to', 'a/n1',
+                         '--size', '2M')
+        check(rc == 0 and r['total']['completed'] == 1024, f'copy, {mode}: {rc} {err}')
+
+
 class Exporter:
     """plx-export in another process, serving ram."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, more=''):
         self.sock = os.path.join(folder, 's')
         self.p = subprocess.Popen(
-            [EXPORT, '-l', lcore_sets()[0], '--', '--dev', 'ram:size=32M,name=r', '--export',
-             f'vfio-user:{self.sock},dev=r'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            [EXPORT, '-l', lcore_sets()[0], '--', '--dev', f'ram:size=32M,name=r{more}',
+             '--export', f'vfio-user:{self.sock},dev=r'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True)
         self.said = ''
         while 'serving' not in self.said:

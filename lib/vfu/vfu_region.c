@@ -74,11 +74,14 @@ vfu_region_info(struct plx_vfu *v, struct vfu_msg *m)
 	if (info.index < RTE_DIM(v->bars) && v->bars[info.index].map_size != 0 && v->peer_fds != 0)
 		bar = &v->bars[info.index];
 	if (bar != NULL) {
-		info.flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
+		info.flags |= VFIO_REGION_INFO_FLAG_MMAP;
 		info.argsz += put_sparse(caps, bar);
 	}
+	/* without room for them there is no offset either, and QEMU takes the flag alone for an
+	 * error */
 	if (bar != NULL && room >= info.argsz) {
 		len = info.argsz;
+		info.flags |= VFIO_REGION_INFO_FLAG_CAPS;
 		info.cap_offset = sizeof(info);
 	}
 	out = vfu_reply(v, len);

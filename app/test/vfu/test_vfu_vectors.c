@@ -126,12 +126,12 @@ region_info(void)
 
 	rig_open(&r);
 	hello(&r);
-	/* BAR 0: read, write, mmap, caps; what argsz would do; no fd */
+	/* BAR 0: read, write, mmap; what argsz would do; no capabilities, no fd */
 	ASK(&r,
 		"0500 0500 30000000 00000000 00000000"
 		" 20000000 00000000 00000000 00000000 0000000000000000 0000000000000000",
 		"0500 0500 30000000 01000000 00000000"
-		" 40000000 0f000000 00000000 00000000 0020000000000000 0000000000000000");
+		" 40000000 07000000 00000000 00000000 0020000000000000 0000000000000000");
 	CHECK_EQ(r.got_fd, -1);
 	/* with room, and a longer payload: one sparse area of 4 KiB at 4 KiB, with the fd */
 	ASK(&r,

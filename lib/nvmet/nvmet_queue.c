@@ -284,7 +284,7 @@ nvmet_dbbuf_config(struct plx_nvmet *c, const struct nvmet_sqe *e)
 static bool
 within(uint64_t at, uint64_t size, uint64_t iova, uint64_t len)
 {
-	return len == 0 || (at < iova + len && iova < at + size);
+	return len == 0 || (at <= iova + (len - 1) && iova <= at + (size - 1));
 }
 
 bool

@@ -241,14 +241,38 @@ reply_dirty(struct plx_vfu *v, struct vfu_msg *m, const struct vfio_user_dma_unm
 	return 0;
 }
 
+/*
+ * The regions that lie in the range, first to end - 1, of which none may stick out. The protocol
+ * knows of one at a time; QEMU takes away all of an address space when a guest turns its IOMMU on
+ * or off, as it does with the kernel's VFIO.
+ */
+static int
+covered(const struct plx_vfu *v, const struct vfio_user_dma_unmap *req, uint32_t *first,
+	uint32_t *end)
+{
+	uint64_t last = req->addr + (req->size - 1);
+	uint32_t i = lower_bound(v, req->addr);
+
+	if (req->size == 0 || last < req->addr || i == v->nb_dma || v->dma[i].iova < req->addr)
+		return -ENOENT;
+	*first = i;
+	while (i < v->nb_dma && v->dma[i].iova <= last) {
+		if (last - v->dma[i].iova < v->dma[i].len - 1)
+			return -ENOENT;
+		i++;
+	}
+	*end = i;
+	return i == *first ? -ENOENT : 0;
+}
+
 int
 vfu_dma_unmap(struct plx_vfu *v, struct vfu_msg *m)
 {
 	struct vfio_user_dma_unmap req;
-	struct vfu_dma *r;
+	uint32_t first, end, i;
+	bool reached = false;
 	void *out;
-	uint32_t i;
-	int rc = 0;
+	int rc;
 
 	memcpy(&req, m->body, sizeof(req));
 	if (req.argsz < sizeof(req))
@@ -257,10 +281,9 @@ vfu_dma_unmap(struct plx_vfu *v, struct vfu_msg *m)
 		return unmap_all(v, &req);
 	if ((req.flags & ~VFIO_USER_DMA_UNMAP_GET_DIRTY) != 0)
 		return -EINVAL;
-	i = lower_bound(v, req.addr);
-	if (i == v->nb_dma || v->dma[i].iova != req.addr || v->dma[i].len != req.size)
-		return -ENOENT;
-	r = &v->dma[i];
+	rc = covered(v, &req, &first, &end);
+	if (rc != 0)
+		return rc;
 	/* what can fail comes before the device model is asked: the reply is made first */
 	if (req.flags != 0)
 		rc = reply_dirty(v, m, &req);
@@ -270,10 +293,13 @@ vfu_dma_unmap(struct plx_vfu *v, struct vfu_msg *m)
 		rc = -ENOMEM;
 	if (rc != 0)
 		return rc;
-	if (r->va != NULL && let_go(v, r->iova, r->len) != 0)
+	for (i = first; i < end; i++)
+		reached |= v->dma[i].va != NULL;
+	if (reached && let_go(v, req.addr, req.size) != 0)
 		return -EINPROGRESS;
-	unmap_file(r);
-	v->nb_dma--;
-	memmove(r, r + 1, (v->nb_dma - i) * sizeof(*r));
+	for (i = first; i < end; i++)
+		unmap_file(&v->dma[i]);
+	memmove(&v->dma[first], &v->dma[end], (v->nb_dma - end) * sizeof(v->dma[0]));
+	v->nb_dma -= end - first;
 	return 0;
 }

@@ -155,6 +155,17 @@ int plx_vfio_reset(struct plx_vfio_dev *dev);
  */
 int plx_vfio_cut(struct plx_vfio_dev *dev);
 
+/**
+ * Begin opening a vfio-user device anew whose server closed the connection, on the same path: as
+ * plx_vfio_user_open(), but into this object. No thread may reach into its regions any more: they
+ * are unmapped, and mapped where the new server has them. Nothing is mapped in the domain, whose
+ * addresses stay, until plx_mem_domain_sync(); no interrupt is wired.
+ * @return 0; -EINPROGRESS, then plx_vfio_poll() ends with 0 or why it stays lost, which is logged
+ *         only where more than the server is missing; -EBUSY; -ENOTSUP it isn't lost, or is of a
+ *         kind that doesn't come back; -ESTALE the server takes less memory than before
+ */
+int plx_vfio_reconnect(struct plx_vfio_dev *dev);
+
 /** Close at once, destroying the domain; the device can't reach memory afterwards (vfio-user: as
  * far as the server keeps the protocol). NULL is harmless. */
 void plx_vfio_close(struct plx_vfio_dev *dev);
@@ -204,7 +215,8 @@ struct plx_vfio_ops {
 	int (*irq_set)(
 		struct plx_vfio_dev *, unsigned int, unsigned int, const int *, unsigned int);
 	int (*reset)(struct plx_vfio_dev *);
-	void (*cut)(struct plx_vfio_dev *); /**< may be NULL */
+	void (*cut)(struct plx_vfio_dev *);      /**< may be NULL */
+	int (*reconnect)(struct plx_vfio_dev *); /**< may be NULL */
 	void (*close)(struct plx_vfio_dev *);
 };
 

@@ -191,6 +191,16 @@ plx_vfio_cut(struct plx_vfio_dev *dev)
 	return 0;
 }
 
+int
+plx_vfio_reconnect(struct plx_vfio_dev *dev)
+{
+	if (dev->busy)
+		return -EBUSY;
+	if (dev->ops->reconnect == NULL || ready(dev) == 0)
+		return -ENOTSUP;
+	return begun(dev, dev->ops->reconnect(dev));
+}
+
 void
 plx_vfio_close(struct plx_vfio_dev *dev)
 {

@@ -28,7 +28,7 @@ vfio_user_answer(struct vfio_user *u, int (*got)(struct vfio_user *u, int rc))
 static int
 run(struct vfio_user *u)
 {
-	bool opening = u->op == vfio_user_op_open;
+	bool opening = !u->opened;
 	int rc = u->op(u);
 
 	if (rc == -EINPROGRESS)
@@ -301,5 +301,6 @@ const struct plx_vfio_ops vfio_user_ops = {
 	.region_post = vfio_user_post,
 	.irq_set = user_irq_set,
 	.reset = user_reset,
+	.reconnect = vfio_user_reconnect,
 	.close = vfio_user_close,
 };

@@ -92,8 +92,10 @@ connect_step(struct vfio_user *u)
 		return 0;
 	}
 	if (errno != EAGAIN && errno != EINTR)
-		return refuse(u->addr.sun_path, errno);
-	return plx_deadline_past(u->until) ? refuse(u->addr.sun_path, EAGAIN) : -EINPROGRESS;
+		return u->tries != 0 ? -errno : refuse(u->addr.sun_path, errno);
+	if (!plx_deadline_past(u->until))
+		return -EINPROGRESS;
+	return u->tries != 0 ? -ETIMEDOUT : refuse(u->addr.sun_path, EAGAIN);
 }
 
 /* ---- the questions, and what is done with their answers ---- */
@@ -249,6 +251,31 @@ got_irq(struct vfio_user *u, int rc)
 	return 0;
 }
 
+/* The domain stays for good: a server that comes back must take as much. */
+static int
+domain(struct vfio_user *u)
+{
+	const struct vfio_user_caps *now = &u->caps, *first = &u->first;
+	int rc;
+
+	if (u->dev.domain != NULL) {
+		if (now->max_dma_maps >= first->max_dma_maps &&
+			(now->pgsizes & (0 - now->pgsizes)) <=
+				(first->pgsizes & (0 - first->pgsizes)))
+			return 0;
+		return vfio_user_lose(u, -ESTALE,
+			"the server came back and takes less memory (max_dma_maps %u, pgsizes "
+			"%#llx; it was %u, %#llx)",
+			now->max_dma_maps, (unsigned long long)now->pgsizes, first->max_dma_maps,
+			(unsigned long long)first->pgsizes);
+	}
+	rc = vfio_user_domain_create(u);
+	if (rc != 0)
+		return vfio_user_lose(u, rc, "no DMA domain: %s", strerror(-rc));
+	u->first = *now;
+	return 0;
+}
+
 static int
 finish(struct vfio_user *u)
 {
@@ -258,10 +285,11 @@ finish(struct vfio_user *u)
 		return vfio_user_lose(u, -EPROTONOSUPPORT,
 			"region %u, config space, is missing or too short: it is not a PCI device",
 			VFIO_PCI_CONFIG_REGION_INDEX);
-	rc = vfio_user_domain_create(u);
+	rc = domain(u);
 	if (rc != 0)
-		return vfio_user_lose(u, rc, "no DMA domain: %s", strerror(-rc));
+		return rc;
 	u->opened = true;
+	u->tries = 0;
 	return 0;
 }
 
@@ -317,16 +345,70 @@ free_call(struct vfio_user_call *c)
 	free(c->reply);
 }
 
+static void
+disconnect(struct vfio_user *u)
+{
+	shutdown(u->fd, SHUT_RDWR);
+	close(u->fd);
+	while (u->rx.nfds > 0)
+		close(u->rx.fds[--u->rx.nfds]);
+	vfio_regions_unmap(&u->dev);
+}
+
+/* Nothing of the connection before is left, sent or received in part. */
+static void
+begin_anew(struct vfio_user *u)
+{
+	u->connected = u->negotiated = u->opened = u->tx_waits = false;
+	u->rest_len = u->out_len = u->nb_posts = u->rx.got = 0;
+	u->call.state = u->dma_call.state = VFIO_USER_CALL_IDLE;
+	u->call.nfds = u->dma_call.nfds = 0;
+	memset(u->dev.regions, 0, sizeof(u->dev.regions));
+	memset(u->dev.irqs, 0, sizeof(u->dev.irqs));
+	u->num_regions = u->num_irqs = 0;
+	__atomic_store_n(&u->dev.gone, 0, __ATOMIC_RELAXED);
+	plx_mem_domain_lost(u->dev.domain);
+}
+
+/* An attempt that fails leaves the device lost as it was. */
+static int
+op_reopen(struct vfio_user *u)
+{
+	int rc = vfio_user_op_open(u);
+
+	if (rc != 0 && rc != -EINPROGRESS)
+		__atomic_store_n(&u->dev.lost, rc, __ATOMIC_RELEASE);
+	return rc;
+}
+
+int
+vfio_user_reconnect(struct plx_vfio_dev *dev)
+{
+	struct vfio_user *u = (struct vfio_user *)dev;
+	int fd;
+
+	if (u->addr.sun_family != AF_UNIX || dev->domain == NULL)
+		return -ENOTSUP;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	disconnect(u);
+	begin_anew(u);
+	u->fd = fd;
+	u->tries++;
+	u->until = plx_deadline_in(u->timeout_ms);
+	u->op = op_reopen;
+	u->pt = (struct plx_pt){0};
+	__atomic_store_n(&dev->lost, 0, __ATOMIC_RELEASE);
+	return dev->ops->poll(dev);
+}
+
 void
 vfio_user_close(struct plx_vfio_dev *dev)
 {
 	struct vfio_user *u = (struct vfio_user *)dev;
 
-	shutdown(u->fd, SHUT_RDWR);
-	close(u->fd);
-	while (u->rx.nfds > 0)
-		close(u->rx.fds[--u->rx.nfds]);
-	vfio_regions_unmap(dev);
+	disconnect(u);
 	plx_mem_domain_destroy(dev->domain);
 	free_call(&u->call);
 	free_call(&u->dma_call);

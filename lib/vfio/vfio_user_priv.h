@@ -95,7 +95,8 @@ struct vfio_user {
 	struct sockaddr_un addr;
 	uint32_t timeout_ms;
 	bool connected, negotiated, opened;
-	struct vfio_user_caps caps;
+	unsigned int tries;                /* to reconnect; what is wrong is told at the first */
+	struct vfio_user_caps caps, first; /* now, and when the domain was made */
 
 	/* sending, under tx_lock; what waits goes in the order rest, posts, reply, calls */
 	pthread_mutex_t tx_lock;
@@ -198,6 +199,7 @@ int vfio_user_serve(struct vfio_user *u, uint32_t n, uint8_t *out);
 
 /** The operation that plx_vfio_user_open() begins. */
 int vfio_user_op_open(struct vfio_user *u);
+int vfio_user_reconnect(struct plx_vfio_dev *dev);
 void vfio_user_close(struct plx_vfio_dev *dev);
 
 /** A client on a connected socket, which it takes over even on error; then as

@@ -45,7 +45,8 @@ vfio_user_lose(struct vfio_user *u, int rc, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	PLX_LOG(ERR, "%s: %s%s", u->dev.name, u->opened ? "device lost: " : "", why);
+	if (u->tries <= 1)
+		PLX_LOG(ERR, "%s: %s%s", u->dev.name, u->opened ? "device lost: " : "", why);
 	/* the server drops its mappings; the descriptor stays until nobody posts any more */
 	shutdown(u->fd, SHUT_RDWR);
 	return rc;

@@ -3,8 +3,9 @@
  * A back end is killed in the middle of verified random I/O and started again, over and over: each
  * request comes back exactly once and well, each block holds what was last written to it, and the
  * I/O goes on soon after the back end is back.
- * usage: test_reconnect ROUNDS BOUND_MS KEYS SOCKET COMMAND [ARGUMENT...]
- * KEYS follow the device string; BOUND_MS is for the first completion after the socket is there.
+ * usage: test_reconnect ROUNDS BOUND_MS DEVICE KEYS SOCKET COMMAND [ARGUMENT...]
+ * DEVICE: vhost-user or vfio-user; KEYS follow the device string; BOUND_MS is for the first
+ * completion after the socket is there.
  */
 #include <errno.h>
 #include <signal.h>
@@ -231,14 +232,14 @@ read_all(void)
 }
 
 static void
-open_device(const char *keys)
+open_device(const char *device, const char *keys)
 {
 	struct plx_blkq_conf conf = {.depth = DEPTH};
 	struct plx_dev *dev;
 	char str[256];
 	int i;
 
-	snprintf(str, sizeof(str), "vhost-user:%s,name=v%s", sock, keys);
+	snprintf(str, sizeof(str), "%s:%s,name=v%s", device, sock, keys);
 	for (i = 0; plx_attach(str, &dev) != 0;
 		i++) { /* a socket that is there may not listen yet */
 		REQUIRE(i < 20);
@@ -262,14 +263,14 @@ main(int argc, char **argv)
 	double worst = 0;
 	int i, rounds;
 
-	REQUIRE(argc >= 6);
+	REQUIRE(argc >= 7);
 	rounds = atoi(argv[1]);
-	sock = argv[4];
-	command = argv + 5;
+	sock = argv[5];
+	command = argv + 6;
 	REQUIRE(plx_eal_init_app(1, argv) >= 0);
 	srand(1);
 	start();
-	open_device(argv[3]);
+	open_device(argv[3], argv[4]);
 	for (i = 0; i < rounds; i++)
 		one_round(&worst);
 	reset();

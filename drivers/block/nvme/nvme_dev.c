@@ -70,8 +70,8 @@ nvme_release(struct plx_dev *dev)
 	dev->priv = NULL;
 }
 
-static int
-map_regs(struct nvme_ctrlr *c)
+int
+nvme_map_regs(struct nvme_ctrlr *c)
 {
 	if (c->vfio->regions[0].size < NVME_DB_BASE + 4 * sizeof(uint32_t)) {
 		PLX_LOG(ERR, "nvme: %s: BAR 0 has %" PRIu64 " bytes: too small for NVMe", c->name,
@@ -151,15 +151,19 @@ static int
 parse_args(struct nvme_ctrlr *c)
 {
 	const char *dbbuf = plx_arg_str(c->dev, "dbbuf");
-	uint32_t queues;
+	uint32_t queues, seconds;
 	bool sgl;
 
 	if (plx_arg_u32(c->dev, "queues", 1, 511, 128, &queues) != 0 ||
 		plx_arg_u32(c->dev, "io_timeout", 0, 600000, 30000, &c->io_ms) != 0 ||
 		plx_arg_u32(c->dev, "admin_timeout", 1, 600000, ADMIN_MS, &c->admin_ms) != 0 ||
+		plx_arg_u32(c->dev, "reconnect", 0, 86400, 0, &seconds) != 0 ||
 		plx_arg_bool(c->dev, "sgl", true, &sgl) != 0 ||
 		plx_arg_bool(c->dev, "cmb", false, &c->use_cmb) != 0)
 		return -EINVAL;
+	if (seconds != 0 && c->vfio->ops->reconnect == NULL)
+		return plx_arg_bad(c->dev, "reconnect", "is for vfio-user: devices");
+	c->reconnect_ms = seconds * 1000;
 	c->want_queues = (uint16_t)queues;
 	c->asked_queues = plx_arg_str(c->dev, "queues") != NULL;
 	c->no_sgl = !sgl;
@@ -202,7 +206,7 @@ nvme_attach(struct plx_dev *dev)
 	if (rc == 0)
 		rc = nvme_quirks_find(c);
 	if (rc == 0)
-		rc = map_regs(c);
+		rc = nvme_map_regs(c);
 	if (rc == 0)
 		rc = attach_step(c);
 	return attach_end(c, rc);
@@ -317,7 +321,7 @@ nvme_poll(struct plx_dev *dev)
 		return 0;
 	}
 	rc = __atomic_load_n(&c->vfio->lost, __ATOMIC_RELAXED);
-	if (rc != 0) {
+	if (rc != 0 && !nvme_away(c)) {
 		nvme_ctrlr_dead(c, rc);
 		return 1;
 	}
@@ -329,8 +333,8 @@ nvme_poll(struct plx_dev *dev)
 	return n + nvme_recover_poll(c);
 }
 
-static const char *const nvme_keys[] = {
-	"queues", "io_timeout", "admin_timeout", "dbbuf", "sgl", "cmb", "quirks", "hostid", NULL};
+static const char *const nvme_keys[] = {"queues", "io_timeout", "admin_timeout", "reconnect",
+	"dbbuf", "sgl", "cmb", "quirks", "hostid", NULL};
 
 static const struct plx_pci_id nvme_ids[] = {
 	{PLX_PCI_ANY, PLX_PCI_ANY, 0x010802}, /* NVM Express I/O controller */
@@ -342,7 +346,8 @@ const struct plx_driver plx_nvme_driver = {
 	.name = "nvme",
 	.help = "pci:0000:01:00.0 or "
 		"vfio-user:/path/sock[,queues=128][,io_timeout=30000][,admin_timeout=30000]"
-		"[,dbbuf=auto|on|off][,sgl=1][,cmb=0][,quirks=auto|none|LIST][,hostid=UUID]"
+		"[,reconnect=0][,dbbuf=auto|on|off][,sgl=1][,cmb=0][,quirks=auto|none|LIST][,"
+		"hostid=UUID]"
 		"[,name=NAME]",
 	.keys = nvme_keys,
 	.pci_ids = nvme_ids,

@@ -166,6 +166,15 @@ nvme_intr_start(struct nvme_qpair *q)
 	PLX_PT_END(&c->sub);
 }
 
+/* The wire is gone. Who sleeps on it gets up, and arms it again when it is there again. */
+void
+nvme_intr_unplug(struct nvme_qpair *q)
+{
+	__atomic_store_n(&q->intr.wired, false, __ATOMIC_RELEASE);
+	if (q->dq.intr_fd >= 0)
+		eventfd_write(q->dq.intr_fd, 1);
+}
+
 /* @return it may be taken off the wire */
 static bool
 take_off(struct nvme_intr *in)

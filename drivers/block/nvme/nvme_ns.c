@@ -161,6 +161,20 @@ take_off(struct nvme_ns *ns)
 		queue(ns, i)->drop = true;
 }
 
+/* Its server is gone, and the queues with it. */
+static void
+forget_all(struct nvme_ns *ns)
+{
+	uint16_t i;
+
+	for (i = 0; i < ns->blk.info.nb_queues; i++) {
+		struct nvme_qpair *q = queue(ns, i);
+
+		q->created = q->sq_created = false;
+		nvme_queue_cancel(q, -ECANCELED, PLX_IO_MAYBE_DMA);
+	}
+}
+
 static int
 start_step(struct nvme_ns *ns)
 {
@@ -213,9 +227,13 @@ stop_step(struct nvme_ns *ns)
 	struct nvme_ctrlr *c = ns->c;
 
 	PLX_PT_BEGIN(&ns->pt);
-	PLX_PT_WAIT(&ns->pt, may_run(ns));
+	PLX_PT_WAIT(&ns->pt, may_run(ns) || c->waiting);
 	if (c->state == NVME_DEAD)
 		PLX_PT_RETURN(&ns->pt, -ENODEV);
+	if (c->waiting) {
+		forget_all(ns);
+		PLX_PT_RETURN(&ns->pt, 0);
+	}
 	c->owner = ns;
 	ns->until = plx_deadline_in(DRAIN_MS);
 	PLX_PT_WAIT(&ns->pt,

@@ -16,6 +16,7 @@
  *	nvme_ctrlr.c  the controller: identify, features, namespaces there are
  *	nvme_dev.c    the attachment: attach, detach
  *	nvme_recover.c the watch over a running controller, reset
+ *	nvme_away.c   a server that went away and is waited for
  *	nvme_abort.c  commands that are not answered in time
  *	nvme_intr.c   interrupts of I/O queues
  *	nvme_ns.c     namespaces as block devices
@@ -296,6 +297,10 @@ struct nvme_ctrlr {
 	bool intr_on;
 	struct nvme_qpair *intr_q; /* being wired, or taken off */
 	int intr_orphan;           /* -1, or its eventfd when it was freed meanwhile */
+	uint32_t reconnect_ms;     /* how long a server that went away is waited for; 0: not */
+	struct plx_deadline away_until;
+	bool away;    /* its server is gone, and is waited for until then */
+	bool waiting; /* nobody is there to stop it: queues may be dropped */
 	struct nvme_abort aborts[NVME_ABORTS];
 	bool rescan; /* namespaces changed */
 	/* log pages of events, a bit each, to be read so that the next event comes; the one read */
@@ -408,6 +413,7 @@ int nvme_queue_drops(struct nvme_ctrlr *c);
 int nvme_queue_create(struct nvme_qpair *q);
 int nvme_queue_delete(struct nvme_qpair *q);
 uint32_t nvme_queue_drain(struct nvme_qpair *q);
+void nvme_queue_unplug(struct nvme_qpair *q);
 void nvme_queue_cancel(struct nvme_qpair *q, int status, uint8_t flags);
 void nvme_queue_dropped(struct nvme_qpair *q);
 void nvme_queue_replay(struct nvme_qpair *q, uint32_t *sent, uint32_t *ended);
@@ -457,6 +463,7 @@ int nvme_ctrlr_scan(struct nvme_ctrlr *c);
 
 /* nvme_dev.c */
 void nvme_quarantine(struct nvme_ctrlr *c, void *mem);
+int nvme_map_regs(struct nvme_ctrlr *c);
 int nvme_poll(struct plx_dev *dev);
 int nvme_detach(struct plx_dev *dev);
 void nvme_release(struct plx_dev *dev);
@@ -510,11 +517,16 @@ void nvme_recover_late(struct nvme_ctrlr *c);
 void nvme_ctrlr_dead(struct nvme_ctrlr *c, int err);
 void nvme_ctrlr_want_reset(struct nvme_ctrlr *c);
 
+/* nvme_away.c */
+bool nvme_away(struct nvme_ctrlr *c);
+int nvme_rejoin(struct nvme_ctrlr *c);
+
 /* nvme_intr.c */
 void nvme_intr_open(struct nvme_qpair *q);
 void nvme_intr_close(struct nvme_qpair *q);
 void nvme_intr_orphan(struct nvme_ctrlr *c);
 int nvme_intr_start(struct nvme_qpair *q);
+void nvme_intr_unplug(struct nvme_qpair *q);
 void nvme_intr_tick(struct nvme_ctrlr *c);
 int nvme_intr_step(struct nvme_ctrlr *c);
 /* The owner may not come to poll until something completes. */

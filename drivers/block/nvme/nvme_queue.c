@@ -319,6 +319,15 @@ doorbells(struct nvme_qpair *q)
 	*q->sq_event = *q->cq_event = 0;
 }
 
+/* Its doorbells are about to go: until it is created again, ringing leads nowhere. */
+void
+nvme_queue_unplug(struct nvme_qpair *q)
+{
+	q->sq_db = q->cq_db = NULL;
+	q->ring = NVME_RING_POST;
+	nvme_intr_unplug(q);
+}
+
 static int
 create_cq(struct nvme_qpair *q)
 {

@@ -7,6 +7,7 @@
  *	it doesn't come back		5 s + 1 s	controller reset (CC.EN)
  *	that fails			CAP.TO a step	function-level reset and once more, twice
  *	that fails too					the controller is dead: -ENODEV
+ *	a server is gone that is waited for		nvme_away.c, then a controller reset
  *
  * A fatal status (CSTS.CFS) and an admin command without an answer begin at the controller reset;
  * registers that read all ones, and another controller in its place, mean the end at once.
@@ -229,8 +230,10 @@ function_reset(struct nvme_ctrlr *c)
 
 /* Errors that another try may be spared: it is gone, or another one, or has too few queues. */
 static bool
-worth_another(const struct nvme_ctrlr *c)
+worth_another(struct nvme_ctrlr *c)
 {
+	if (nvme_away(c))
+		return !plx_deadline_past(c->away_until);
 	return (c->try_rc == -ETIMEDOUT || c->try_rc == -EIO) && c->resets < RESETS &&
 	       c->state == NVME_RESETTING;
 }
@@ -245,9 +248,15 @@ reset_step(struct nvme_ctrlr *c)
 	c->pause = plx_deadline_in(SETTLE_MS);
 	PLX_PT_WAIT(&c->ladder, settled(c));
 	for (c->resets = 1;; c->resets++) {
-		PLX_PT_CALL(&c->ladder, c->try_rc, try_reset(c), try_reset(c));
+		c->try_rc = 0;
+		if (nvme_away(c))
+			PLX_PT_CALL(&c->ladder, c->try_rc, nvme_rejoin(c), nvme_rejoin(c));
+		if (c->try_rc == 0)
+			PLX_PT_CALL(&c->ladder, c->try_rc, try_reset(c), try_reset(c));
 		if (c->try_rc == 0 || !worth_another(c))
 			PLX_PT_RETURN(&c->ladder, c->try_rc);
+		if (nvme_away(c))
+			continue;
 		PLX_LOG(ERR, "nvme: %s: reset %u of %u failed (%s): resetting the PCI function",
 			c->name, c->resets, RESETS, strerror(-c->try_rc));
 		/* one that has no such reset gets another controller reset */
@@ -261,7 +270,7 @@ reset_end(struct nvme_ctrlr *c, int rc)
 {
 	struct nvme_ns *ns;
 
-	c->reset_wanted = c->gentle = false;
+	c->reset_wanted = c->gentle = c->away = false;
 	c->reset_rc = rc;
 	if (rc != 0) {
 		nvme_ctrlr_dead(c, rc);
@@ -350,7 +359,7 @@ outcome(struct nvme_ctrlr *c, int rc)
 {
 	if (rc == -ETIMEDOUT || rc == -EIO)
 		trouble(c);
-	else if (rc != 0 && rc != -EINPROGRESS)
+	else if (rc != 0 && rc != -EINPROGRESS && !nvme_away(c))
 		nvme_ctrlr_dead(c, rc);
 }
 

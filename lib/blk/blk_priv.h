@@ -44,6 +44,9 @@ bool blk_in_sequence(const struct plx_drvq *dq, uint8_t op);
 /* blk_split.c. bounce_unit 0: the device reads memory with the CPU, any will do. */
 int blk_split_init(struct plx_drvq *dq, size_t bounce_unit, int socket);
 void blk_split_fini(struct plx_drvq *dq);
+/* A peer that died or hung may have left bounce buffers that must not be used again: take others
+ * before the queue runs again. */
+void blk_split_renew(struct plx_drvq *dq);
 /* Take a checked request. 0: accepted; -EAGAIN: no room; other -errno: finish it so. */
 int blk_split_start(struct plx_drvq *dq, struct plx_blk_req *req);
 

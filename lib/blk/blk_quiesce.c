@@ -169,6 +169,7 @@ plx_drvq_giveback(struct plx_drvq *dq)
 	if (!dq->taken)
 		return;
 	dq->taken = false;
+	blk_split_renew(dq);
 	blk_latency_forget(dq);
 	open_path(dq);
 }

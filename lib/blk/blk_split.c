@@ -70,8 +70,9 @@ struct plx_split {
 	struct pool parent_pool, child_pool, bounce_pool;
 	uint16_t child_free[NB_CHILDREN], bounce_free[NB_BOUNCE];
 	size_t bounce_unit;
-	bool cpu;     /* the bounce memory is libc's */
-	bool tainted; /* a peer may still write into the bounce memory */
+	int socket;
+	bool cpu;         /* the bounce memory is libc's */
+	uint32_t tainted; /* bounce buffers that a peer may still write into */
 	uint32_t max_segs;
 	uint8_t *bounce;
 	struct child children[NB_CHILDREN];
@@ -90,6 +91,47 @@ static void
 pool_put(struct pool *p, long i)
 {
 	p->free[p->nfree++] = (uint16_t)i;
+}
+
+/* Bounce memory that a peer may still write into, until its device is detached. Under the control
+ * lock. */
+static struct kept {
+	struct kept *next;
+	const struct plx_dev *dev;
+	void *mem;
+} * kept;
+
+static void
+keep(const struct plx_drvq *dq)
+{
+	struct kept *k = malloc(sizeof(*k));
+
+	if (k == NULL)
+		return; /* without memory to note it, a leak is the safe way out */
+	*k = (struct kept){kept, dq->q.blk->dev, dq->split->bounce};
+	kept = k;
+}
+
+void
+plx_blk_detached(const struct plx_dev *dev)
+{
+	struct kept **at = &kept, *k;
+
+	while ((k = *at) != NULL) {
+		if (k->dev != dev) {
+			at = &k->next;
+			continue;
+		}
+		*at = k->next;
+		plx_mem_free(k->mem);
+		free(k);
+	}
+}
+
+static uint8_t *
+bounce_alloc(const struct plx_split *s)
+{
+	return plx_mem_alloc(NB_BOUNCE * s->bounce_unit, BOUNCE_ALIGN, s->socket);
 }
 
 int
@@ -115,8 +157,8 @@ blk_split_init(struct plx_drvq *dq, size_t bounce_unit, int socket)
 	if (s->cpu)
 		bounce_unit = RTE_MAX(CPU_BOUNCE_UNIT, dq->block_size);
 	s->bounce_unit = RTE_ALIGN_FLOOR(bounce_unit, dq->block_size);
-	s->bounce = s->cpu ? aligned_alloc(BOUNCE_ALIGN, NB_BOUNCE * bounce_unit)
-			   : plx_mem_alloc(NB_BOUNCE * bounce_unit, BOUNCE_ALIGN, socket);
+	s->socket = socket;
+	s->bounce = s->cpu ? aligned_alloc(BOUNCE_ALIGN, NB_BOUNCE * bounce_unit) : bounce_alloc(s);
 	if (s->bounce == NULL) {
 		free(s);
 		return -ENOMEM;
@@ -134,10 +176,28 @@ blk_split_fini(struct plx_drvq *dq)
 		return;
 	if (s->cpu)
 		free(s->bounce);
-	else if (!s->tainted) /* else nobody may ever have that memory again */
+	else if (s->tainted != 0)
+		keep(dq);
+	else
 		plx_mem_free(s->bounce);
 	free(s);
 	dq->split = NULL;
+}
+
+void
+blk_split_renew(struct plx_drvq *dq)
+{
+	struct plx_split *s = dq->split;
+	uint8_t *mem;
+
+	if (s->tainted == 0 || s->bounce_pool.used - s->bounce_pool.nfree != s->tainted)
+		return;
+	mem = bounce_alloc(s);
+	if (mem == NULL)
+		return;
+	keep(dq);
+	s->bounce = mem;
+	s->tainted = s->bounce_pool.used = s->bounce_pool.nfree = 0;
 }
 
 /* ---- segments ---- */
@@ -297,7 +357,7 @@ child_free(struct plx_split *s, struct child *c)
 {
 	if (c->bounce != NULL) {
 		if (c->req.flags & PLX_IO_MAYBE_DMA)
-			s->tainted = true;
+			s->tainted++;
 		else
 			pool_put(&s->bounce_pool, (c->bounce - s->bounce) / s->bounce_unit);
 	}

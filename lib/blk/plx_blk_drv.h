@@ -160,8 +160,11 @@ struct plx_drvq {
  */
 int plx_drvq_init(struct plx_drvq *dq, struct plx_blk *blk, uint16_t qid,
 	const struct plx_blkq_conf *conf, size_t bounce_unit);
-/** Undo plx_drvq_init(). */
+/** Undo plx_drvq_init(). Bounce buffers that a peer may still write into are kept until
+ * plx_blk_detached(). */
 void plx_drvq_fini(struct plx_drvq *dq);
+/** For lib/probe: this attachment's transport is closed, nothing reaches memory by it any more. */
+void plx_blk_detached(const struct plx_dev *dev);
 
 /** One command can run it, as far as range and length go, and it has no ext; the data's shape is
  * issue()'s. */

@@ -242,6 +242,7 @@ detach_step(struct plx_dev *dev)
 	if (dev->rc != 0)
 		dev->result = dev->rc;
 	probe_pci_close(dev);
+	plx_blk_detached(dev);
 	PLX_PT_END(&dev->pt);
 }
 

@@ -19,7 +19,7 @@ def sources(root):
     yield from root.glob("meson*")
     for folder in FOLDERS:
         for p in sorted((root / folder).rglob("*")):
-            if p.is_file() and not {"__pycache__", "_build"} & set(p.parts):
+            if p.is_file() and not {"__pycache__", "_build", "seeds"} & set(p.parts):
                 yield p
 
 

@@ -103,7 +103,7 @@ struct fake {
 	uint32_t tails[FAKE_QUEUES]; /* that it knows of, when sleepy */
 };
 
-/* A healthy controller with one namespace. */
+/* A healthy controller with one namespace; in fake_cmd.c. */
 void fake_init(struct fake *f);
 void fake_start(struct fake *f);
 /* Then f->broken says what the host did wrong: for the test to check. */

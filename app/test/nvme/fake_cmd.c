@@ -1,11 +1,45 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The fake controller's commands. */
+/* The fake controller: what it is, and its commands. */
 #include <string.h>
 
 #include "fake.h"
 #include "walk.h"
 
 #define DNR 0x4000
+
+void
+fake_init(struct fake *f)
+{
+	unsigned int i;
+
+	memset(f, 0, sizeof(*f));
+	/* 256 entries, contiguous queues, 1 s, NVM command set */
+	f->cap = 255 | 1ull << 16 | 2ull << 24 | 1ull << 37;
+	f->vs = 0x10400;
+	f->nr_queues = (FAKE_QUEUES - 2) * 0x10001u;
+	f->silent_admin = f->failed_admin = -1;
+	f->seed = 1;
+	f->fault_lba = UINT64_MAX;
+	f->zns.mar = f->zns.mor = UINT32_MAX;
+	f->zns.lbafe[0].zsze = FAKE_ZONE;
+	memcpy(f->id.sn, "FAKE0001            ", 20);
+	memcpy(f->id.mn, "Fake controller                         ", 40);
+	memcpy(f->id.fr, "1.0     ", 8);
+	f->id.mdts = 5;
+	f->id.aerl = 3;
+	f->id.oaes = 0x100;
+	f->id.sqes = 0x66;
+	f->id.cqes = 0x44;
+	f->id.nn = FAKE_NS;
+	f->id.oncs = 0xd;
+	f->id.vwc = 1;
+	for (i = 0; i < FAKE_NS; i++) {
+		f->ns[i].nsze = f->ns[i].ncap = FAKE_BLOCKS;
+		f->ns[i].lbaf[0].ds = 9;
+		f->ns[i].nguid[0] = (uint8_t)(i + 1);
+	}
+	f->ns_there[0] = true;
+}
 
 /* Move len bytes between buf and the data of a command. */
 static uint16_t

@@ -89,7 +89,10 @@ tb_blktrace_parse(struct tb_trace *t, const char *path, const uint8_t *bytes, si
 		if (!is_magic(e.magic))
 			swap(&e);
 		if (!is_magic(e.magic))
-			return wrong(path, at, "no event of blktrace, version 7");
+			return wrong(path, at,
+				"no event of blktrace, version 7 (what blkparse prints is not "
+				"read: give "
+				"the binary files)");
 		if (len - at - sizeof(e) < e.pdu_len)
 			return wrong(path, at, "cut off");
 		rc = add_event(t, &e, path, at);

@@ -121,7 +121,7 @@ add_direction(json *o, const char *key, const struct tb_job *job, unsigned int s
 	uint64_t ios = h != NULL ? h->n : 0, bytes = 0;
 	double rate = seconds > 0 ? 1 / seconds : 0;
 
-	bytes = (uint64_t)((double)ios * tb_sum_bytes(job->total, s, job->opts.bs));
+	bytes = (uint64_t)((double)ios * tb_sum_bytes(job->total, s, job->opts.bs) + 0.5);
 
 	add_u64(side, "io_bytes", bytes);
 	add_u64(side, "io_kbytes", bytes >> 10);

@@ -160,6 +160,70 @@ blktrace(void)
 	}
 }
 
+/* Write the file that DATA has of a CPU as digits. */
+static void
+unhex(unsigned int cpu, const char *to)
+{
+	char from[sizeof(DATA) + 64];
+	FILE *in, *out = fopen(to, "wb");
+	unsigned int byte;
+
+	snprintf(from, sizeof(from), "%s/nvme0n1.blktrace.%u.hex", DATA, cpu);
+	in = fopen(from, "r");
+	REQUIRE(in != NULL && out != NULL);
+	while (fscanf(in, "%2x", &byte) == 1)
+		fputc((int)byte, out);
+	fclose(in);
+	REQUIRE(fclose(out) == 0);
+}
+
+/* A capture of Linux 6.1's nvme0n1 under a little load, by blktrace 1.2 on two CPUs; and what
+ * blkparse prints of its requests when they are queued. */
+static void
+captured(void)
+{
+	static const struct {
+		uint64_t ns, sector;
+		uint32_t sectors;
+		uint8_t op;
+	} want[] = {{0, 984, 8, PLX_OP_WRITE}, {23489690, 12128, 8, PLX_OP_WRITE},
+		{26823670, 13808, 8, PLX_OP_READ}, {27308810, 7696, 8, PLX_OP_READ},
+		{27493750, 6584, 8, PLX_OP_READ}, {27626030, 13760, 8, PLX_OP_WRITE},
+		{36590700, 6232, 8, PLX_OP_WRITE}, {70973330, 5792, 8, PLX_OP_WRITE},
+		{82905030, 14952, 8, PLX_OP_READ}, {83165440, 1088, 8, PLX_OP_WRITE},
+		{86704990, 14008, 8, PLX_OP_READ}, {86970180, 10664, 8, PLX_OP_WRITE},
+		{1577610340, 32768, 16, PLX_OP_WRITE}, {1593335280, 0, 0, PLX_OP_FLUSH},
+		{1607306070, 32784, 16, PLX_OP_WRITE}, {1614789810, 0, 0, PLX_OP_FLUSH},
+		{1621924170, 32800, 16, PLX_OP_WRITE}, {2242612240, 65536, 128, PLX_OP_DISCARD},
+		{2263565650, 65664, 128, PLX_OP_DISCARD}};
+	char dir[] = "/tmp/plx-replay-XXXXXX", path[2][64], paths[128];
+	struct tb_trace t;
+	struct tb_opts o;
+
+	REQUIRE(mkdtemp(dir) != NULL);
+	for (unsigned int cpu = 0; cpu < 2; cpu++) {
+		snprintf(path[cpu], sizeof(path[cpu]), "%s/%u", dir, cpu);
+		unhex(cpu, path[cpu]);
+	}
+	snprintf(paths, sizeof(paths), "%s:%s", path[1], path[0]);
+	tb_opts_init(&o);
+	o.iolog = paths;
+	REQUIRE(tb_trace_load(&t, &o) == TB_OK);
+	CHECK_EQ(t.n, RTE_DIM(want));
+	CHECK_EQ(t.nfiles, 1);
+	CHECK(strcmp(t.file[0], "259:0") == 0, "%s", t.file[0]);
+	for (size_t i = 0; i < RTE_DIM(want) && i < t.n; i++) {
+		CHECK_EQ(t.ios[i].due_ns, want[i].ns);
+		CHECK_EQ(t.ios[i].offset, want[i].sector * 512);
+		CHECK_EQ(t.ios[i].bytes, want[i].sectors * 512);
+		CHECK_EQ(t.ios[i].op, want[i].op);
+	}
+	tb_trace_free(&t);
+	for (unsigned int cpu = 0; cpu < 2; cpu++)
+		unlink(path[cpu]);
+	rmdir(dir);
+}
+
 /* Cut off anywhere, or with any byte changed, it is a trace or an error. */
 static void
 blktrace_bad(void)
@@ -463,6 +527,7 @@ main(int argc, char **argv)
 	RUN(iolog_bad);
 	RUN(blktrace);
 	RUN(blktrace_bad);
+	RUN(captured);
 	REQUIRE(plx_eal_init_app(1, argv) >= 0);
 	RUN(replay_timed);
 	RUN(replay_fast);

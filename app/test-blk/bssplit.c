@@ -57,25 +57,24 @@ split_item(char *text, uint32_t *bytes, double *share)
 	return one_size(text, bytes);
 }
 
-/* Shares to bounds in 2^32; what was left out has the rest in equal parts. */
-static bool
-share_out(struct tb_sizes *s, const double *share)
+bool
+tb_share_out(const double *share, uint32_t n, uint32_t *upto)
 {
 	double given = 0, at = 0, rest;
 	uint32_t left_out = 0;
 
-	for (uint32_t i = 0; i < s->n; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		left_out += share[i] < 0;
 		given += share[i] < 0 ? 0 : share[i];
 	}
 	if (given > 100.0001 || (left_out == 0 && given < 99.9999))
 		return false;
 	rest = left_out == 0 ? 0 : (100 - given) / left_out;
-	for (uint32_t i = 0; i < s->n; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		at += share[i] < 0 ? rest : share[i];
-		s->upto[i] = at >= 99.9999 ? UINT32_MAX : (uint32_t)(at / 100 * 0x1p32);
+		upto[i] = at >= 99.9999 ? UINT32_MAX : (uint32_t)(at / 100 * 0x1p32);
 	}
-	s->upto[s->n - 1] = UINT32_MAX;
+	upto[n - 1] = UINT32_MAX;
 	return true;
 }
 
@@ -91,7 +90,7 @@ split_part(struct tb_sizes *s, char *text)
 			return false;
 		s->n++;
 	}
-	return s->n > 0 && share_out(s, share);
+	return s->n > 0 && tb_share_out(share, s->n, s->upto);
 }
 
 /* Comma-separated: read, write, trim. */

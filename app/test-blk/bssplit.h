@@ -23,6 +23,10 @@ struct tb_sizes {
 	uint32_t upto[TB_SIZES_MAX]; /**< of 2^32: taken when the draw isn't above; ascending */
 };
 
+/** Turn n shares in percent, at least one, to bounds in 2^32, ascending; those below 0 have what is
+ * left in equal parts. @return whether they make 100 */
+bool tb_share_out(const double *share, uint32_t n, uint32_t *upto);
+
 /* Each sets all directions; those left out are as the one before. @return NULL, or what would
  * have been right */
 /** bs: "4k", "4k,8k,16k" */

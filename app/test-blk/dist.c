@@ -1,32 +1,110 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bssplit.h"
 #include "dist.h"
+#include "opts.h"
+
+/* A zone's share of the draws, "" for what is left (-1), or its size. */
+static bool
+number_of(const char *text, size_t len, double max, double *out)
+{
+	char copy[32], *end;
+
+	*out = -1;
+	if (len == 0)
+		return true;
+	if (len >= sizeof(copy) || text[0] < '0' || text[0] > '9')
+		return false;
+	snprintf(copy, sizeof(copy), "%.*s", (int)len, text);
+	*out = strtod(copy, &end);
+	return *end == '\0' && *out <= max;
+}
+
+static bool
+bytes_of(const char *text, size_t len, double *out)
+{
+	char copy[32];
+	uint64_t n;
+
+	if (len >= sizeof(copy))
+		return false;
+	snprintf(copy, sizeof(copy), "%.*s", (int)len, text);
+	if (!tb_parse_size(copy, &n))
+		return false;
+	*out = (double)n;
+	return n > 0;
+}
+
+/* "60/10:30/20:/70" */
+static bool
+parse_zones(const char *text, struct tb_dist_spec *spec)
+{
+	double share[TB_DIST_ZONES], sum = 0;
+
+	for (;; text++) {
+		size_t len = strcspn(text, ":"), slash = strcspn(text, "/");
+		double *size = &spec->size[spec->nzone];
+
+		if (spec->nzone == TB_DIST_ZONES || slash >= len ||
+			!number_of(text, slash, 100, &share[spec->nzone]))
+			return false;
+		text += slash + 1;
+		len -= slash + 1;
+		if (spec->kind == TB_DIST_ZONED_ABS
+				? !bytes_of(text, len, size)
+				: !number_of(text, len, 100, size) || !(*size > 0))
+			return false;
+		sum += *size;
+		spec->nzone++;
+		text += len;
+		if (*text == '\0')
+			break;
+	}
+	return (spec->kind == TB_DIST_ZONED_ABS || sum < 100.0001) &&
+	       tb_share_out(share, spec->nzone, spec->upto);
+}
 
 bool
-tb_dist_parse(const char *text, enum tb_dist_kind *kind, double *theta)
+tb_dist_parse(const char *text, struct tb_dist_spec *spec)
 {
-	const char *colon = strchr(text, ':');
-	size_t len = colon == NULL ? strlen(text) : (size_t)(colon - text);
-	char *end;
+	static const struct {
+		const char *name;
+		enum tb_dist_kind kind;
+		double max; /* 0: zones */
+	} kinds[] = {{"zipf", TB_DIST_ZIPF, 10}, {"pareto", TB_DIST_PARETO, 1},
+		{"normal", TB_DIST_NORMAL, 100}, {"zoned", TB_DIST_ZONED, 0},
+		{"zoned_abs", TB_DIST_ZONED_ABS, 0}};
+	size_t len = strcspn(text, ":");
+	double *theta = &spec->theta;
 
-	*theta = 0;
-	*kind = TB_DIST_UNIFORM;
-	if (len == 6 && strncmp(text, "random", len) == 0)
-		return colon == NULL;
-	if (colon == NULL || colon[1] < '0' || colon[1] > '9')
-		return false;
-	*theta = strtod(colon + 1, &end);
-	if (*end != '\0' || !(*theta > 0))
-		return false;
-	if (len == 4 && strncmp(text, "zipf", len) == 0) {
-		*kind = TB_DIST_ZIPF;
-		return *theta <= 10;
+	*spec = (struct tb_dist_spec){.kind = TB_DIST_UNIFORM};
+	if (text[len] == '\0')
+		return strcmp(text, "random") == 0;
+	for (unsigned int i = 0; i < RTE_DIM(kinds); i++) {
+		if (strlen(kinds[i].name) != len || strncmp(text, kinds[i].name, len) != 0)
+			continue;
+		text += len + 1;
+		spec->kind = kinds[i].kind;
+		if (kinds[i].max == 0)
+			return parse_zones(text, spec);
+		return number_of(text, strlen(text), kinds[i].max, theta) && *theta > 0 &&
+		       (spec->kind != TB_DIST_PARETO || *theta < 1);
 	}
-	*kind = TB_DIST_PARETO;
-	return len == 6 && strncmp(text, "pareto", len) == 0 && *theta < 1;
+	return false;
+}
+
+uint64_t
+tb_dist_bytes(const struct tb_dist_spec *spec)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; spec->kind == TB_DIST_ZONED_ABS && i < spec->nzone; i++)
+		sum += spec->size[i];
+	return sum < 0x1p63 ? (uint64_t)sum : INT64_MAX;
 }
 
 /* [0, 1) */
@@ -70,27 +148,83 @@ zipf(const struct tb_dist *d, uint64_t *rng)
 	}
 }
 
-void
-tb_dist_init(struct tb_dist *d, enum tb_dist_kind kind, double theta, uint64_t n, uint64_t seed)
+/* The middle is the most likely, its neighbours come next: half of a normal distribution, where
+ * each deviation stands for two ranks. */
+static uint64_t
+normal(const struct tb_dist *d, uint64_t *rng)
 {
-	*d = (struct tb_dist){.kind = kind, .theta = theta, .n = n};
+	double rank;
+
+	do /* Box and Muller */
+		rank = 2 * d->theta * sqrt(-2 * log(1 - uniform(rng))) *
+		       fabs(cos(2 * M_PI * uniform(rng)));
+	while (rank >= (double)d->n);
+	return (uint64_t)rank;
+}
+
+/* A zone of less than a unit shares one with the next. */
+static uint64_t
+zoned(const struct tb_dist *d, uint64_t *rng)
+{
+	uint32_t bits = (uint32_t)(tb_random(rng) >> 32), i = 0;
+	uint64_t from, n;
+
+	while (bits > d->spec->upto[i])
+		i++;
+	from = d->zone[i] < d->n ? d->zone[i] : d->n - 1;
+	n = d->zone[i + 1] - d->zone[i];
+	return from + (n > 1 ? tb_range(tb_random(rng), n) : 0);
+}
+
+/* Zones in units. */
+static void
+lay_out(struct tb_dist *d, uint32_t unit_bytes)
+{
+	double one = d->kind == TB_DIST_ZONED ? (double)d->n / 100 : 1.0 / unit_bytes, at = 0;
+
+	for (uint32_t i = 0; i < d->spec->nzone; i++) {
+		at += d->spec->size[i] * one;
+		d->zone[i + 1] = at < (double)d->n ? (uint64_t)(at + 1e-6) : d->n;
+	}
+}
+
+void
+tb_dist_init(struct tb_dist *d, const struct tb_dist_spec *spec, uint64_t n, uint32_t unit_bytes,
+	uint64_t seed)
+{
+	double theta = spec->theta;
+
+	*d = (struct tb_dist){.kind = spec->kind, .theta = theta, .n = n, .spec = spec};
 	tb_walk_init(&d->scatter, TB_WALK_SHUFFLE, n, seed);
-	if (kind == TB_DIST_ZIPF) {
+	if (d->kind == TB_DIST_ZIPF) {
 		d->low = big_h(1.5, theta) - 1;
 		d->span = big_h((double)n + 0.5, theta) - d->low;
 		d->s = 2 - inverse_h(big_h(2.5, theta) - pow(2, -theta), theta);
-	} else if (kind == TB_DIST_PARETO) {
+	} else if (d->kind == TB_DIST_PARETO) {
 		d->power = log(theta) / log1p(-theta);
+	} else if (d->kind == TB_DIST_NORMAL) {
+		d->theta = theta / 100 * (double)n;
+	} else if (tb_dist_zoned(spec)) {
+		lay_out(d, unit_bytes);
 	}
 }
 
 uint64_t
 tb_dist_rank(const struct tb_dist *d, uint64_t *rng)
 {
-	if (d->kind == TB_DIST_ZIPF)
+	switch (d->kind) {
+	case TB_DIST_UNIFORM:
+		break;
+	case TB_DIST_ZIPF:
 		return zipf(d, rng);
-	if (d->kind == TB_DIST_PARETO)
+	case TB_DIST_PARETO:
 		return (uint64_t)((double)d->n * pow(uniform(rng), d->power));
+	case TB_DIST_NORMAL:
+		return normal(d, rng);
+	case TB_DIST_ZONED:
+	case TB_DIST_ZONED_ABS:
+		return zoned(d, rng);
+	}
 	return tb_range(tb_random(rng), d->n);
 }
 
@@ -99,7 +233,7 @@ tb_dist_next(const struct tb_dist *d, uint64_t *rng)
 {
 	uint64_t u = tb_dist_rank(d, rng);
 
-	if (d->kind == TB_DIST_UNIFORM)
+	if (d->kind == TB_DIST_UNIFORM || tb_dist_zoned(d->spec))
 		return u;
 	do /* the bijection is one of the next power of two: walk on along its cycle */
 		u = tb_shuffle(&d->scatter, u);

@@ -116,7 +116,7 @@ bool
 tb_load_needed(const struct tb_opts *o)
 {
 	return (o->mode != TB_MODE_PLAIN && o->mode != TB_MODE_NULL) || o->opmix || o->mixed_bs ||
-	       o->dist != TB_DIST_UNIFORM ||
+	       o->dist.kind != TB_DIST_UNIFORM ||
 	       (o->ops & ~(1u << PLX_OP_READ | 1u << PLX_OP_WRITE)) != 0;
 }
 
@@ -164,7 +164,7 @@ tb_load_create(struct tb_queue *q, const struct tb_opts *o, struct tb_zone *zone
 	l->left_blocks = UINT64_MAX;
 	make_ops(l, o);
 	make_sizes(l, o);
-	tb_dist_init(&l->dist, o->dist, o->theta, q->walk.units, q->walk.start);
+	tb_dist_init(&l->dist, &o->dist, q->walk.units, o->unit, q->walk.start);
 	l->zones = zones;
 	l->nzones = nzones;
 	l->once = o->once;

@@ -137,10 +137,10 @@ opt_bssplit(struct tb_opts *o, const char *val)
 const char *
 opt_dist(struct tb_opts *o, const char *val)
 {
-	return tb_dist_parse(val, &o->dist, &o->theta)
+	return tb_dist_parse(val, &o->dist)
 		       ? NULL
-		       : "random, zipf:THETA (as zipf:1.2, up to 10) "
-			 "or pareto:H (below 1, as pareto:0.2)";
+		       : "random, zipf:THETA (up to 10), pareto:H (below 1), normal:DEV (percent), "
+			 "zoned:SHARE/PERCENT:... or zoned_abs:SHARE/SIZE:...";
 }
 
 /* One to three values with commas; an empty one is no limit, one alone is for all. */
@@ -331,7 +331,7 @@ complete_ops(struct tb_opts *o)
 		o->rw = "read";
 		o->ops = 1u << PLX_OP_READ;
 		o->mode = TB_MODE_PLAIN;
-		o->dist = TB_DIST_UNIFORM;
+		o->dist.kind = TB_DIST_UNIFORM;
 		o->rwmix = UINT32_MAX;
 		o->random = o->opmix = false;
 		o->verify = true;
@@ -351,7 +351,7 @@ complete_ops(struct tb_opts *o)
 		o->rwmix = 50;
 	o->reads = (o->ops & 1u << PLX_OP_READ) != 0;
 	o->writes = (o->ops & change) != 0;
-	if (o->dist != TB_DIST_UNIFORM && !o->random)
+	if (o->dist.kind != TB_DIST_UNIFORM && !o->random)
 		return "--random_distribution is for the random modes";
 	if (o->hop && o->mode == TB_MODE_COPY)
 		return "--hop and --rw copy don't go together";
@@ -375,7 +375,7 @@ complete_replay(struct tb_opts *o)
 	o->random = o->opmix = o->reads = o->writes = false;
 	o->ops = 0;
 	o->rwmix = UINT32_MAX;
-	o->dist = TB_DIST_UNIFORM;
+	o->dist.kind = TB_DIST_UNIFORM;
 	o->queues = 1;
 	return NULL;
 }
@@ -398,6 +398,8 @@ complete_verify(const struct tb_opts *o)
 		return "--verify and --meta are for reads and writes";
 	if (o->mixed_bs)
 		return "--verify and --meta are for I/Os of one size";
+	if (tb_dist_zoned(&o->dist) && o->queues != 1)
+		return "--verify with zones, which queues share, is for --queues 1";
 	return NULL;
 }
 

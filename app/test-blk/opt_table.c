@@ -84,10 +84,17 @@ static const struct tb_option options[] = {
 		DOC("What has no share, as in ``4k/60:8k/:64k/``, shares what is left. Also with "
 		    "commas, for reads, writes and trims.")},
 	{OPT("random_distribution", NULL, "DIST", "random", LOAD), FN(opt_dist),
-		HELP("of random addresses: random, zipf:THETA or pareto:H"),
+		HELP("of random addresses: random, zipf:THETA, pareto:H, normal:DEV, zoned:LIST or "
+		     "zoned_abs:LIST"),
 		DOC("``zipf:1.2``: the k-th of the most popular units is drawn with a share "
 		    "of 1/k\\ :sup:`1.2`. ``pareto:0.2``: a fifth of the units have four fifths "
-		    "of the I/Os. What is popular lies anywhere in the range.")},
+		    "of the I/Os. ``normal:20``: the popularity of a normal distribution whose "
+		    "deviation is 20 percent of the range. What is popular lies anywhere in the "
+		    "range. ``zoned:90/10:10/40``: 90 percent of the I/Os go to its first 10 "
+		    "percent, the others to the next 40, and none to the rest; "
+		    "``zoned_abs:90/1G:10/4G`` says it in bytes. Zones are the device's: its "
+		    "queues "
+		    "have none of their own.")},
 	{OPT("iodepth", "qd", "N", "32", LOAD), NUMBER(qd, 1, UINT16_MAX),
 		HELP("I/Os in flight in each queue (32)")},
 	{OPT("iodepth_batch", "batch", "N", "", LOAD), NUMBER(batch, 1, UINT16_MAX),

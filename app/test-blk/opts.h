@@ -42,8 +42,7 @@ struct tb_opts {
 	bool mixed_bs;                  /**< there are several */
 	uint32_t unit;                  /**< divides all */
 	uint32_t bs;                    /**< bytes an I/O, the largest */
-	enum tb_dist_kind dist;
-	double theta;
+	struct tb_dist_spec dist;
 	const char *copy_to;                        /**< device to copy to */
 	bool hop;                                   /**< queues are those of another lcore */
 	uint8_t poll_mode;                          /**< enum plx_reactor_idle */

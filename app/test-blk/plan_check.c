@@ -41,6 +41,12 @@ check_range(const struct tb_opts *o, struct tb_task *t)
 			o->size, name, bytes, o->offset != 0 ? " behind --offset" : "");
 		return TB_USAGE;
 	}
+	if (tb_dist_bytes(&o->dist) > (o->size != 0 ? o->size : bytes)) {
+		tb_say("--random_distribution: its zones are larger than the %" PRIu64
+		       " bytes of %s that are worked on",
+			o->size != 0 ? o->size : bytes, name);
+		return TB_USAGE;
+	}
 	t->first = o->offset / bsz;
 	t->nblocks = (o->size != 0 ? o->size : bytes / o->unit * o->unit) / bsz;
 	return TB_OK;

@@ -68,7 +68,8 @@ zipf(void)
 			struct tb_dist d;
 			double x2;
 
-			tb_dist_init(&d, TB_DIST_ZIPF, thetas[t], n, 1);
+			tb_dist_init(
+				&d, &(struct tb_dist_spec){TB_DIST_ZIPF, thetas[t]}, n, 4096, 1);
 			zeta = 0;
 			for (uint64_t k = 1; k <= n; k++)
 				zeta += pow((double)k, -thetas[t]);
@@ -89,7 +90,7 @@ pareto(void)
 		struct tb_dist d;
 		double x2;
 
-		tb_dist_init(&d, TB_DIST_PARETO, hs[i], 10000, 1);
+		tb_dist_init(&d, &(struct tb_dist_spec){TB_DIST_PARETO, hs[i]}, 10000, 4096, 1);
 		x2 = chi_square(&d, 200, p_pareto);
 		CHECK(x2 < 200 + 5 * sqrt(400), "h %g: chi-square %g", hs[i], x2);
 		/* what h stands for: that part of the ranks has the rest of the draws */
@@ -109,7 +110,7 @@ scattered(void)
 	uint64_t rng = 9, again = 9, hottest = 0;
 	struct tb_dist d;
 
-	tb_dist_init(&d, TB_DIST_ZIPF, 1.2, N, 7);
+	tb_dist_init(&d, &(struct tb_dist_spec){TB_DIST_ZIPF, 1.2}, N, 4096, 7);
 	for (unsigned int i = 0; i < DRAWS; i++) {
 		uint64_t u = tb_dist_next(&d, &rng);
 
@@ -133,19 +134,88 @@ scattered(void)
 	}
 }
 
+static double
+p_normal(const struct tb_dist *d, uint64_t k)
+{
+	double one = sqrt(8) * d->theta; /* two ranks a unit of distance */
+
+	return (erf((double)(k + 1) / one) - erf((double)k / one)) / erf((double)d->n / one);
+}
+
+static void
+normal(void)
+{
+	static const double devs[] = {0.5, 10, 20, 100};
+
+	for (unsigned int i = 0; i < RTE_DIM(devs); i++) {
+		struct tb_dist d;
+		double x2;
+
+		tb_dist_init(&d, &(struct tb_dist_spec){TB_DIST_NORMAL, devs[i]}, 1000, 4096, 1);
+		x2 = chi_square(&d, 15, p_normal);
+		CHECK(x2 < 15 + 5 * sqrt(30) + 5, "deviation %g: chi-square %g", devs[i], x2);
+	}
+}
+
+/* Draws by zone of a range of 1000 units of 4 KiB; the last is what no zone has. */
+static void
+check_zones(const char *text, uint32_t nzone, const uint64_t *ends, const double *shares)
+{
+	uint32_t hits[8] = {0};
+	struct tb_dist_spec spec;
+	uint64_t rng = 5;
+	struct tb_dist d;
+
+	REQUIRE(tb_dist_parse(text, &spec));
+	CHECK_EQ(spec.nzone, nzone);
+	tb_dist_init(&d, &spec, 1000, 4096, 1);
+	for (unsigned int i = 0; i < DRAWS; i++) {
+		uint64_t u = tb_dist_next(&d, &rng);
+		uint32_t z = 0;
+
+		REQUIRE(u < 1000);
+		while (z < nzone && u >= ends[z])
+			z++;
+		hits[z]++;
+	}
+	for (uint32_t z = 0; z < nzone; z++)
+		CHECK(fabs((double)hits[z] / DRAWS - shares[z]) < 0.005, "%s: %u in %u", text,
+			hits[z], z);
+	CHECK_EQ(hits[nzone], 0);
+}
+
+static void
+zones(void)
+{
+	check_zones("zoned:60/10:30/20:8/30:2/40", 4, (const uint64_t[]){100, 300, 600, 1000},
+		(const double[]){0.6, 0.3, 0.08, 0.02});
+	check_zones("zoned:90/1:/49:0/50", 3, (const uint64_t[]){10, 500, 1000},
+		(const double[]){0.9, 0.1, 0});
+	check_zones("zoned_abs:75/40k:25/2000K", 2, (const uint64_t[]){10, 510},
+		(const double[]){0.75, 0.25});
+	check_zones("zoned:100/0.01", 1, (const uint64_t[]){1}, (const double[]){1});
+}
+
 static void
 dist_names(void)
 {
 	static const char *const bad[] = {"", "zipf", "zipf:", "zipf:x", "zipf:0", "zipf:-1",
-		"zipf:11", "pareto:1", "pareto:0", "pareto:0.2x", "random:1", "normal:1"};
-	enum tb_dist_kind kind;
-	double theta;
+		"zipf:11", "pareto:1", "pareto:0", "pareto:0.2x", "random:1", "normal:", "normal:0",
+		"normal:101", "normal:1:2", "norm:1", "zoned", "zoned:", "zoned:50", "zoned:50/",
+		"zoned:50/50", "zoned:60/50:50/50", "zoned:50/50:50/51", "zoned:100/0",
+		"zoned:100/10k", "zoned:100/50:", "zoned:-1/50", "zoned:50/50,50/50",
+		"zoned_abs:100/0", "zoned_abs:100/", "zoned_abs:100/x"};
+	struct tb_dist_spec s;
+	char many[TB_DIST_ZONES * 4 + 16] = "zoned:";
 
 	for (unsigned int i = 0; i < RTE_DIM(bad); i++)
-		CHECK(!tb_dist_parse(bad[i], &kind, &theta), "%s", bad[i]);
-	CHECK(tb_dist_parse("zipf:1.2", &kind, &theta) && kind == TB_DIST_ZIPF && theta == 1.2);
-	CHECK(tb_dist_parse("pareto:0.2", &kind, &theta) && kind == TB_DIST_PARETO);
-	CHECK(tb_dist_parse("random", &kind, &theta) && kind == TB_DIST_UNIFORM);
+		CHECK(!tb_dist_parse(bad[i], &s), "%s", bad[i]);
+	for (unsigned int i = 0; i <= TB_DIST_ZONES; i++)
+		strcat(many, i == 0 ? "/1" : ":/1");
+	CHECK(!tb_dist_parse(many, &s), "%s", many);
+	CHECK(tb_dist_parse("zipf:1.2", &s) && s.kind == TB_DIST_ZIPF && s.theta == 1.2);
+	CHECK(tb_dist_parse("pareto:0.2", &s) && s.kind == TB_DIST_PARETO);
+	CHECK(tb_dist_parse("random", &s) && s.kind == TB_DIST_UNIFORM);
 }
 
 /* ---- sizes ---- */
@@ -404,6 +474,8 @@ main(void)
 	RUN(zipf);
 	RUN(pareto);
 	RUN(scattered);
+	RUN(normal);
+	RUN(zones);
 	RUN(dist_names);
 	RUN(split);
 	RUN(range);

@@ -72,6 +72,20 @@ def test_mixes():
     check(t['completed'] == 5000, f'null: {t}')
 
 
+def test_zones():
+    """Nine tenths of the writes to the first tenth, and none behind the zones."""
+    for queues in ('1', '3'):
+        t = total('--dev', 'ram:size=8M,name=r', '--rw', 'randwrite', '--random_distribution',
+                  'zoned_abs:90/512k:10/4M', '--size', '6M', '--queues', queues)
+        check(t['completed'] == 1536, f'zoned_abs: {t}')
+    t = total('--dev', 'ram:size=8M', '--rw', 'randrw', '--random_distribution', 'zoned:80/20:20/80',
+              '--verify', 'crc32c', '--queues', '1', '--number_ios', '5000')
+    check(t['failed'] == 0, f'zoned: {t}')
+    t = total('--dev', 'ram:size=8M', '--rw', 'randrw', '--random_distribution', 'normal:10',
+              '--verify', 'crc32c', '--number_ios', '5000')
+    check(t['failed'] == 0, f'normal: {t}')
+
+
 def test_bounds():
     for rw, *more in (('read',), ('randwrite', '--random_distribution', 'pareto:0.2'),
                       ('randrw', '--bsrange', '4k-16k')):
@@ -235,6 +249,7 @@ def test_hop():
 
 
 test_mixes()
+test_zones()
 test_bounds()
 test_hop()
 test_depth()

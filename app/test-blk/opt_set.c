@@ -310,6 +310,7 @@ tb_opts_init(struct tb_opts *o)
 		.replay_scale = 1,
 		.replay_align = 1,
 		.qd = 32,
+		.numjobs = 1,
 		.think_blocks = 1,
 		.lat_window_s = 0.1,
 		.lat_percentile = 100,
@@ -370,6 +371,8 @@ complete_replay(struct tb_opts *o)
 			       : NULL;
 	if (o->size != 0 || o->offset != 0 || o->io_size != 0 || o->queues > 1)
 		return "--read_iolog brings its own range, and has one queue a device";
+	if (o->numjobs > 1)
+		return "--read_iolog is replayed once: no --numjobs";
 	o->mode = TB_MODE_REPLAY;
 	o->rw = "replay";
 	o->random = o->opmix = o->reads = o->writes = false;
@@ -390,6 +393,8 @@ complete_verify(const struct tb_opts *o)
 		return "--fsync and --fua are for reads, writes and mixes";
 	if (o->verify_state != NULL && !o->verify)
 		return "--verify-state is for --verify";
+	if (o->numjobs > 1 && (o->verify_state != NULL || o->mode == TB_MODE_APPEND))
+		return "--numjobs goes together neither with --verify-state nor with --rw append";
 	if (o->verify_state_sync && o->verify_state == NULL)
 		return "--verify-state-sync is for --verify-state";
 	if (!o->verify && !o->meta)
@@ -398,6 +403,9 @@ complete_verify(const struct tb_opts *o)
 		return "--verify and --meta are for reads and writes";
 	if (o->mixed_bs)
 		return "--verify and --meta are for I/Os of one size";
+	if (o->numjobs > 1 && o->writes && (o->size == 0 || o->offset_increment < o->size))
+		return "--verify of --numjobs that write is for ranges of their own: --size, and "
+		       "an --offset_increment that is no smaller";
 	if (tb_dist_zoned(&o->dist) && o->queues != 1)
 		return "--verify with zones, which queues share, is for --queues 1";
 	return NULL;

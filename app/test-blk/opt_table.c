@@ -108,6 +108,13 @@ static const struct tb_option options[] = {
 		HELP("writes are on stable media before they complete")},
 	{OPT("randseed", "seed", "N", "1", LOAD), NUMBER(seed, 0, UINT64_MAX),
 		HELP("of addresses and data (1)"), DOC("The same seed gives the same run.")},
+	{OPT("numjobs", NULL, "N", "1", LOAD), NUMBER(numjobs, 1, 256),
+		HELP("clones of the job that run side by side (1)"),
+		DOC("Each works on the whole range with queues of its own, one of each device "
+		    "unless ``--queues`` says more, and its own random addresses; they are dealt "
+		    "out over the lcores. Rates and bounds are of each clone.")},
+	{OPT("group_reporting", NULL, NULL, "no", LOAD), FLAG(group_reporting),
+		HELP("report the clones of a job as one")},
 	{OPT("copy_to", NULL, "DEVICE", "", LOAD), TEXT(copy_to),
 		HELP("the device that --rw copy writes to, by its name"),
 		DOC("Each byte goes to the place that it had.")},
@@ -190,6 +197,8 @@ static const struct tb_option options[] = {
 		HELP("begin so long after the run")},
 	{OPT("offset", NULL, "SIZE", "0", BOUND), SIZE(offset, 0, UINT64_MAX),
 		HELP("begin here in each device (0)")},
+	{OPT("offset_increment", NULL, "SIZE", "0", BOUND), SIZE(offset_increment, 0, UINT64_MAX),
+		HELP("each clone of --numjobs begins so far behind the one before")},
 
 	/* ---- what is checked ---- */
 	{OPT("verify", NULL, "crc32c", "", CHECK), FN(opt_verify),

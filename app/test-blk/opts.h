@@ -67,7 +67,10 @@ struct tb_opts {
 	double time_s;        /**< 0: until size has moved */
 	uint64_t size;        /**< bytes of each device to work on; 0: all */
 	uint64_t offset;      /**< where they begin */
-	uint16_t queues;      /**< of each device; 0: one an lcore */
+	uint16_t queues;      /**< of each device; 0: one an lcore, for clones one */
+	uint32_t numjobs;     /**< clones of the job */
+	bool group_reporting; /**< of these */
+	uint64_t offset_increment;
 	bool lcores_given;
 	bool lcore[RTE_MAX_LCORE];
 	bool verify, allow_write;

@@ -123,7 +123,7 @@ plan_task(struct tb_job *job, struct tb_task *t)
 		return rc;
 	pieces = task_pieces(t);
 	if (nq == 0) {
-		nq = RTE_MIN(nb_chosen(job), t->dev->info.max_queues);
+		nq = o->numjobs > 1 ? 1 : RTE_MIN(nb_chosen(job), t->dev->info.max_queues);
 		nq = RTE_MIN(nq, pieces);
 	}
 	if (pieces < nq) {
@@ -194,6 +194,16 @@ works_on(const struct tb_job *job, const struct tb_dev *d, const struct tb_dev *
 	return given;
 }
 
+/* A clone's, on each device. */
+static void
+add_tasks(struct tb_job *job, struct tb_dev *to, uint32_t clone)
+{
+	for (struct tb_dev *d = job->run->session->devs; d != NULL; d = d->next)
+		if (works_on(job, d, to))
+			job->tasks[job->ntask++] =
+				(struct tb_task){.job = job, .dev = d, .to = to, .clone = clone};
+}
+
 /* Lcores are of all jobs. */
 static int
 check_poll_mode(const struct tb_job *job)
@@ -225,16 +235,12 @@ tb_job_plan(struct tb_job *job)
 			      : "--rw copy: attach one device besides that of --copy_to");
 		return TB_USAGE;
 	}
-	job->tasks = calloc(n, sizeof(*job->tasks));
+	job->tasks = calloc((size_t)n * job->clones, sizeof(*job->tasks));
 	job->lcore_rates = calloc(job->run->session->nworker, sizeof(*job->lcore_rates));
 	if (job->tasks == NULL || job->lcore_rates == NULL)
 		return no_memory();
-	for (struct tb_dev *d = job->run->session->devs; d != NULL; d = d->next) {
-		if (!works_on(job, d, to))
-			continue;
-		job->tasks[job->ntask] = (struct tb_task){.job = job, .dev = d, .to = to};
-		job->ntask++;
-	}
+	for (uint32_t c = 0; c < job->clones; c++)
+		add_tasks(job, to, job->clone + c);
 	if (job->opts.mode == TB_MODE_REPLAY)
 		rc = tb_trace_load(&job->trace, &job->opts);
 	for (uint32_t i = 0; rc == TB_OK && i < job->ntask; i++)
@@ -310,7 +316,7 @@ queue_range(struct tb_queue *q, const struct tb_opts *o)
 		!o->random ? TB_WALK_SEQ
 		: whole    ? TB_WALK_SHUFFLE
 			   : TB_WALK_RANDOM,
-		pieces * piece / q->nblk, seed + q->qid);
+		pieces * piece / q->nblk, seed + q->qid + ((uint64_t)t->clone << 32));
 }
 
 static uint64_t

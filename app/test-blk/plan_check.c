@@ -12,7 +12,7 @@ check_range(const struct tb_opts *o, struct tb_task *t)
 	const struct tb_dev *d = t->dev;
 	const char *name = d->info.name;
 	uint32_t bsz = d->info.block_size;
-	uint64_t bytes = d->info.nblocks * bsz;
+	uint64_t bytes = d->info.nblocks * bsz, offset;
 
 	if (o->mode == TB_MODE_REPLAY) { /* each I/O was checked */
 		t->nblocks = d->info.nblocks;
@@ -23,22 +23,25 @@ check_range(const struct tb_opts *o, struct tb_task *t)
 			o->unit, name, bsz);
 		return TB_USAGE;
 	}
-	if (o->offset % bsz != 0 || o->offset >= bytes) {
+	if (__builtin_mul_overflow(t->clone, o->offset_increment, &offset) ||
+		__builtin_add_overflow(offset, o->offset, &offset))
+		offset = UINT64_MAX;
+	if (offset % bsz != 0 || offset >= bytes) {
 		tb_say("--offset %" PRIu64 ": not a multiple of %" PRIu32 " below %" PRIu64
 		       ", the block and device size of %s",
-			o->offset, bsz, bytes, name);
+			offset, bsz, bytes, name);
 		return TB_USAGE;
 	}
-	bytes -= o->offset;
+	bytes -= offset;
 	if (o->size == 0 && bytes < o->bs) {
 		tb_say("--bs %" PRIu32 ": larger than %s, which has %" PRIu64 " bytes%s", o->bs,
-			name, bytes, o->offset != 0 ? " behind --offset" : "");
+			name, bytes, offset != 0 ? " behind --offset" : "");
 		return TB_USAGE;
 	}
 	if (o->size > bytes || o->size % o->unit != 0 || (o->size != 0 && o->size < o->bs)) {
 		tb_say("--size %" PRIu64 ": not a multiple of --bs that fits %s, which has %" PRIu64
 		       " bytes%s",
-			o->size, name, bytes, o->offset != 0 ? " behind --offset" : "");
+			o->size, name, bytes, offset != 0 ? " behind --offset" : "");
 		return TB_USAGE;
 	}
 	if (tb_dist_bytes(&o->dist) > (o->size != 0 ? o->size : bytes)) {
@@ -47,7 +50,7 @@ check_range(const struct tb_opts *o, struct tb_task *t)
 			o->size != 0 ? o->size : bytes, name);
 		return TB_USAGE;
 	}
-	t->first = o->offset / bsz;
+	t->first = offset / bsz;
 	t->nblocks = (o->size != 0 ? o->size : bytes / o->unit * o->unit) / bsz;
 	return TB_OK;
 }

@@ -76,7 +76,7 @@ print_task(const struct tb_job *job, FILE *out, print_row fn, const struct tb_ta
 	for (uint16_t i = 0; i < t->nq; i++) {
 		const struct tb_queue *q = &t->queues[i];
 
-		snprintf(r.queue, sizeof(r.queue), "%u", i);
+		snprintf(r.queue, sizeof(r.queue), "%u", t->first_qid + i);
 		snprintf(r.lcore, sizeof(r.lcore), "%u", q->worker->lcore);
 		r.sum = q->sum;
 		print(job, out, fn, &r);
@@ -124,7 +124,7 @@ print_errors(FILE *out, const struct tb_task *t)
 
 		if (s->c.failed == 0)
 			continue;
-		fprintf(out, "errors: %s queue %u:", t->dev->info.name, i);
+		fprintf(out, "errors: %s queue %u:", t->dev->info.name, t->first_qid + i);
 		for (unsigned int e = 0; e < TB_ERRNOS; e++) {
 			if (s->errs[e] == 0)
 				continue;
@@ -216,7 +216,7 @@ print_depths(FILE *out, const struct tb_job *job, const struct tb_task *t)
 	for (uint16_t i = 0; i < t->nq; i++) {
 		const struct tb_lat_search *s = &t->queues[i].pace->lat;
 
-		fprintf(out, "latency target: %s queue %u: ", t->dev->info.name, i);
+		fprintf(out, "latency target: %s queue %u: ", t->dev->info.name, t->first_qid + i);
 		if (!s->done)
 			fprintf(out, "not found in this time, %u met it\n", s->good);
 		else if (s->good == 0)
@@ -234,6 +234,10 @@ print_title(const struct tb_job *job, FILE *out)
 
 	if (o->name != NULL)
 		fprintf(out, "%s: ", o->name);
+	if (job->clones > 1)
+		fprintf(out, "%u clones of ", job->clones);
+	else if (o->numjobs > 1)
+		fprintf(out, "clone %u of %u: ", job->clone + 1, o->numjobs);
 	fprintf(out, "%s, %s%" PRIu32 " bytes an I/O, %u in flight a queue, bursts of %u%s%s\n\n",
 		o->rw, o->unit != o->bs ? "up to " : "", o->bs, o->qd, o->batch,
 		o->hop ? ", by way of another lcore" : "", tb_stop ? "; interrupted" : "");

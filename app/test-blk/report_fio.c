@@ -261,6 +261,8 @@ add_options(json *job, const struct tb_opts *o, const char *name)
 	add_text(opts, "bs", o->bs);
 	add_text(opts, "iodepth", o->qd);
 	add_text(opts, "iodepth_batch", o->batch);
+	if (o->numjobs > 1)
+		add_text(opts, "numjobs", o->numjobs);
 	if (o->time_s > 0) {
 		snprintf(text, sizeof(text), "%.9gs", o->time_s);
 		add_str(opts, "runtime", text);

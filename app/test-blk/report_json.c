@@ -82,7 +82,7 @@ queue_object(const struct tb_job *job, const struct tb_queue *q)
 {
 	json *o = json_object_new_object();
 
-	add_u64(o, "queue", q->qid);
+	add_u64(o, "queue", q->task->first_qid + q->qid);
 	add_u64(o, "lcore", q->worker->lcore);
 	add_sum(o, job, q->sum);
 	return o;
@@ -97,6 +97,7 @@ dev_object(const struct tb_job *job, uint32_t index, const struct tb_task *t)
 
 	add_str(o, "name", d->info.name);
 	add_u64(o, "job", index);
+	add_u64(o, "clone", t->clone);
 	add_str(o, "string", d->str);
 	add_str(o, "driver", d->info.driver);
 	add_str(o, "model", d->info.model);
@@ -140,6 +141,7 @@ add_options(json *root, const struct tb_opts *o)
 	add_u64(opts, "bs_bytes", o->bs);
 	add_u64(opts, "qd", o->qd);
 	add_u64(opts, "batch", o->batch);
+	add_u64(opts, "numjobs", o->numjobs);
 	if (o->time_s > 0)
 		add_double(opts, "time_s", o->time_s);
 	if (o->size != 0)

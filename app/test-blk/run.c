@@ -3,10 +3,7 @@
  * A run: devices are opened, started and stopped again, queues turn on the reactors of their
  * lcores. The main lcore's reactor drives the control plane too, and outlasts the others.
  */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
@@ -14,114 +11,12 @@
 #include <rte_lcore.h>
 
 #include "plx_ctrl.h"
-#include "plx_mem.h"
 #include "safety.h"
 #include "testblk.h"
 
 #define WATCH_US 1000
 #define RESTING_WATCH_US 20000
 #define LIVE_US 1000000
-
-static int
-failed(const struct tb_dev *d, const char *what, int rc)
-{
-	tb_say("%s: %s: %s", d->info.name, what, rc == -EROFS ? "it is read-only" : strerror(-rc));
-	return TB_FAIL;
-}
-
-/* ---- devices ---- */
-
-static int
-open_devs(struct tb_session *s)
-{
-	for (struct tb_dev *d = s->devs; d != NULL; d = d->next) {
-		int rc;
-
-		if (d->nq == 0)
-			continue;
-		rc = plx_blk_open(d->info.name, d->writable ? PLX_BLK_O_WRITE : 0, &d->blk);
-		if (rc != 0) {
-			d->blk = NULL;
-			return failed(d, "can't be opened", rc);
-		}
-		plx_blk_info_get(d->blk, &d->info);
-		plx_blk_stats_get(d->blk, UINT16_MAX, &d->stats);
-	}
-	return TB_OK;
-}
-
-/* Close the devices; their queues keep their figures. */
-static int
-close_devs(struct tb_session *s)
-{
-	int rc = TB_OK, err;
-
-	for (struct tb_dev *d = s->devs; d != NULL; d = d->next) {
-		if (d->blk != NULL && (err = plx_blk_close(d->blk)) != 0 && err != -ENODEV)
-			rc = failed(d, "closing", err);
-		d->blk = NULL;
-		d->nq = 0;
-		d->writable = false;
-	}
-	return rc;
-}
-
-static int
-set_up_task(struct tb_task *t)
-{
-	for (uint16_t i = 0; i < t->nq; i++) {
-		const struct tb_queue *q = &t->queues[i];
-		struct plx_blkq_conf conf = {.depth = q->qd,
-			.intr = t->job->opts.poll_mode != PLX_IDLE_BUSY,
-			.socket = (int16_t)rte_lcore_to_socket_id(q->worker->lcore)};
-		int rc = plx_blkq_setup(t->dev->blk, (uint16_t)(t->first_qid + i), &conf);
-
-		if (rc != 0)
-			return failed(t->dev, "can't set up a queue", rc);
-		if (t->to != NULL)
-			rc = plx_blkq_setup(t->to->blk, (uint16_t)(t->to_first_qid + i), &conf);
-		if (rc != 0)
-			return failed(t->to, "can't set up a queue", rc);
-	}
-	return TB_OK;
-}
-
-static int
-configure(struct tb_run *run)
-{
-	int rc = TB_OK;
-
-	for (struct tb_dev *d = run->session->devs; d != NULL; d = d->next)
-		if (d->nq != 0 && (rc = plx_blk_configure(d->blk, d->nq)) != 0)
-			return failed(d, "can't configure its queues", rc);
-	for (uint32_t j = 0; j < run->njob; j++)
-		for (uint32_t i = 0; rc == TB_OK && i < run->jobs[j].ntask; i++)
-			rc = set_up_task(&run->jobs[j].tasks[i]);
-	return rc;
-}
-
-static int
-start_devs(struct tb_session *s)
-{
-	int rc;
-
-	for (struct tb_dev *d = s->devs; d != NULL; d = d->next)
-		if (d->nq != 0 && (rc = plx_blk_start(d->blk)) != 0)
-			return failed(d, "can't start", rc);
-	return TB_OK;
-}
-
-/* Devices map what was allocated after they were attached. */
-static void
-sync_memory(void)
-{
-	int rc;
-
-	while ((rc = plx_mem_sync()) == -EINPROGRESS)
-		plx_ctrl_poll();
-	if (rc != 0) /* not fatal: such memory is bounced, and the report shows it */
-		tb_say("a device can't reach all of the buffers directly: %s", strerror(-rc));
-}
 
 /* ---- jobs that wait ---- */
 
@@ -245,16 +140,40 @@ launch(struct tb_run *run)
 	return rc;
 }
 
+/* A job for each clone, or, where they are reported together, for them all. */
+static int
+make_jobs(struct tb_run *run, const struct tb_opts *opts, uint32_t n)
+{
+	uint32_t all = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		all += opts[i].group_reporting ? 1 : opts[i].numjobs;
+	run->jobs = calloc(all, sizeof(*run->jobs));
+	if (run->jobs == NULL) {
+		tb_say("out of memory");
+		return TB_FAIL;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t c = 0; c < opts[i].numjobs;) {
+			struct tb_job *job = &run->jobs[run->njob++];
+
+			*job = (struct tb_job){
+				.opts = opts[i], .run = run, .clone = c, .clones = 1};
+			if (opts[i].group_reporting)
+				job->clones = opts[i].numjobs;
+			c += job->clones;
+		}
+	return TB_OK;
+}
+
 int
 tb_run_start(struct tb_session *s, const struct tb_opts *opts, uint32_t n)
 {
 	struct tb_run *run = calloc(1, sizeof(*run));
-	int rc = TB_OK;
+	int rc;
 
 	tb_stop = tb_interrupted;
-
-	if (run == NULL || (run->jobs = calloc(n, sizeof(*run->jobs))) == NULL) {
-		free(run);
+	if (run == NULL) {
 		tb_say("out of memory");
 		return TB_FAIL;
 	}
@@ -262,22 +181,17 @@ tb_run_start(struct tb_session *s, const struct tb_opts *opts, uint32_t n)
 	run->hz = s->hz;
 	for (uint32_t i = 0; i < s->nworker; i++)
 		s->workers[i].planned = 0;
-	for (; rc == TB_OK && run->njob < n; run->njob++) {
-		run->jobs[run->njob] = (struct tb_job){.opts = opts[run->njob], .run = run};
-		rc = tb_job_plan(&run->jobs[run->njob]);
-	}
+	rc = make_jobs(run, opts, n);
+	for (uint32_t j = 0; rc == TB_OK && j < run->njob; j++)
+		rc = tb_job_plan(&run->jobs[j]);
 	if (rc == TB_OK)
 		rc = tb_session_idle(s, (enum plx_reactor_idle)run->jobs[0].opts.poll_mode);
 	if (rc == TB_OK)
-		rc = open_devs(s);
-	for (uint32_t j = 0; rc == TB_OK && j < n; j++)
+		rc = tb_devs_open(s);
+	for (uint32_t j = 0; rc == TB_OK && j < run->njob; j++)
 		rc = tb_job_queues(&run->jobs[j]);
 	if (rc == TB_OK)
-		sync_memory();
-	if (rc == TB_OK)
-		rc = configure(run);
-	if (rc == TB_OK)
-		rc = start_devs(s);
+		rc = tb_devs_start(run);
 	if (rc == TB_OK)
 		rc = tb_safety_check(run);
 	getrusage(RUSAGE_SELF, &run->usage[0]);
@@ -288,7 +202,7 @@ tb_run_start(struct tb_session *s, const struct tb_opts *opts, uint32_t n)
 		for (uint32_t j = 0; j < run->njob; j++)
 			for (uint32_t i = 0; i < run->jobs[j].ntask; i++)
 				del_pollers(&run->jobs[j].tasks[i]);
-		close_devs(s);
+		tb_devs_close(s);
 		tb_run_free(run);
 		return rc;
 	}
@@ -359,29 +273,6 @@ tb_run_drive(struct tb_session *s, int (*wake)(void *arg), void *arg)
 
 /* ---- the end ---- */
 
-/* What a device never finished is taken back. */
-static int
-stop_dev(struct tb_dev *d)
-{
-	int rc = plx_blk_stop(d->blk);
-
-	/* of one that was removed, an event and the I/Os have told */
-	return rc == 0 || rc == -ENODEV ? TB_OK : failed(d, "stopping", rc);
-}
-
-/* Counters of the device since the run began. */
-static void
-count(struct tb_dev *d)
-{
-	struct plx_blk_stats now;
-	const uint64_t *from = (const uint64_t *)&now;
-	uint64_t *to = (uint64_t *)&d->stats;
-
-	plx_blk_stats_get(d->blk, UINT16_MAX, &now);
-	for (size_t i = 0; i < sizeof(now) / sizeof(*from); i++)
-		to[i] = from[i] - to[i];
-}
-
 static void
 collect(struct tb_task *t)
 {
@@ -432,14 +323,14 @@ tb_run_drop_dev(struct tb_run *run, struct tb_dev *d)
 			if (run->jobs[j].tasks[i].dev == d || run->jobs[j].tasks[i].to == d)
 				hold_task(&run->jobs[j].tasks[i], false);
 	/* its queues see their I/Os cancelled, and refused, and end */
-	rc = stop_dev(d);
+	rc = tb_dev_stop(d);
 	if (rc == TB_OK)
 		tb_run_drive(run->session, left, &l);
 	if (!left(&l)) {
 		tb_say("%s: its queues did not end", d->info.name);
 		return TB_FAIL;
 	}
-	count(d);
+	tb_dev_count(d);
 	plx_blk_close(d->blk);
 	d->blk = NULL;
 	return rc;
@@ -460,7 +351,7 @@ tb_run_end(struct tb_run *run)
 	getrusage(RUSAGE_SELF, &run->usage[1]);
 	tb_series_end(run);
 	for (struct tb_dev *d = s->devs; d != NULL; d = d->next)
-		if (d->blk != NULL && stop_dev(d) != TB_OK)
+		if (d->blk != NULL && tb_dev_stop(d) != TB_OK)
 			rc = TB_FAIL;
 	for (uint32_t j = 0; j < run->njob; j++) {
 		for (uint32_t i = 0; i < run->jobs[j].ntask; i++)
@@ -471,8 +362,8 @@ tb_run_end(struct tb_run *run)
 	}
 	for (struct tb_dev *d = s->devs; d != NULL; d = d->next)
 		if (d->blk != NULL)
-			count(d);
-	if (close_devs(s) != TB_OK)
+			tb_dev_count(d);
+	if (tb_devs_close(s) != TB_OK)
 		rc = TB_FAIL;
 	s->run = NULL;
 	return rc;

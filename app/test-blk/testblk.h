@@ -4,9 +4,10 @@
 /**
  * @file
  * plx-testblk inside. opts.c reads the command line, session.c has lcores and attached devices,
- * plan.c makes queues of jobs, run.c sees a run through; worker.c is the loop that moves data, with
- * walk.h (where to) or load.c (what, too), pace.c (when), verify.c and hist.c; sum.c adds up,
- * sleep.c lets idle lcores sleep; series.c looks on over time; report*.c and live.c tell.
+ * plan.c makes queues of jobs, run.c sees a run through, run_devs.c its devices; worker.c is the
+ * loop that moves data, with walk.h (where to) or load.c (what, too), pace.c (when), verify.c and
+ * hist.c; sum.c adds up, sleep.c lets idle lcores sleep; series.c looks on over time; report*.c and
+ * live.c tell.
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -204,6 +205,7 @@ struct tb_dev {
 struct tb_task {
 	struct tb_job *job;
 	struct tb_dev *dev;
+	uint32_t clone;          /**< of the job: which */
 	uint64_t first, nblocks; /**< the range that is worked on */
 	struct tb_queue *queues;
 	uint16_t nq, first_qid;
@@ -224,7 +226,8 @@ struct tb_job {
 	struct tb_trace trace;
 	struct tb_rate *lcore_rates; /**< by worker, or NULL */
 	struct tb_series series;
-	bool held; /**< waits for other jobs, or its time */
+	bool held;              /**< waits for other jobs, or its time */
+	uint32_t clone, clones; /**< of --numjobs: the first that it is, and how many */
 };
 
 /** An lcore with a reactor. */
@@ -308,6 +311,18 @@ int tb_run_end(struct tb_run *run);
 void tb_run_free(struct tb_run *run);
 /** @return TB_FAIL when an I/O or the verification failed, or the account doesn't balance */
 int tb_job_verdict(const struct tb_job *job);
+
+/* run_devs.c */
+/** Open the devices that the run has queues on. */
+int tb_devs_open(struct tb_session *s);
+/** Let them reach the buffers, give them their queues, and start them. */
+int tb_devs_start(struct tb_run *run);
+/** Stop one: what it never finished is taken back. */
+int tb_dev_stop(struct tb_dev *d);
+/** Take its counters since the run began. */
+void tb_dev_count(struct tb_dev *d);
+/** Close them; their queues keep their figures. */
+int tb_devs_close(struct tb_session *s);
 
 /* zoned.c */
 /** Learn the capacities of the zones that a task appends to; its device is started. */

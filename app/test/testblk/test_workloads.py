@@ -86,6 +86,26 @@ def test_zones():
     check(t['failed'] == 0, f'normal: {t}')
 
 
+def test_clones():
+    """Each clone does all of it with a queue of its own, and has its own report, or all have one."""
+    dev = ['--dev', 'ram:size=8M,name=a', '--dev', 'ram:size=8M,name=b', '--numjobs', '3']
+    jobs = report(*dev, '--rw', 'randread', '--number_ios', '1000')
+    check([j['plx']['completed'] for j in jobs] == [2000] * 3, 'numjobs: I/Os')
+    for j in jobs:
+        check([len(d['queues']) for d in j['devices']] == [1, 1], f"numjobs: {j['devices']}")
+    job = report(*dev, '--rw', 'randrw', '--size', '1M', '--offset_increment', '2M',
+                 '--group_reporting', '--verify', 'crc32c')
+    check(len(job) == 1 and job[0]['plx']['completed'] >= 1536, f"group: {job[0]['plx']}")
+    v = job[0]['plx']['verify']
+    check(v['complete'] and v['wrong_blocks'] == 0, f'group: {v}')
+    check(sorted((d['name'], d['clone'], d['queues'][0]['queue']) for d in job[0]['devices']) ==
+          sorted((n, c, c) for n in 'ab' for c in range(3)), f"group: {job[0]['devices']}")
+    rc, out, err = run(*dev, '--rw', 'read', '--size', '1M')
+    check(rc == 0 and 'clone 3 of 3: read' in out, f'clones: {out} {err}')
+    rc, out, err = run(*dev, '--rw', 'read', '--size', '1M', '--group_reporting')
+    check(rc == 0 and '3 clones of read' in out, f'clones: {out} {err}')
+
+
 def test_bounds():
     for rw, *more in (('read',), ('randwrite', '--random_distribution', 'pareto:0.2'),
                       ('randrw', '--bsrange', '4k-16k')):
@@ -250,6 +270,7 @@ def test_hop():
 
 test_mixes()
 test_zones()
+test_clones()
 test_bounds()
 test_hop()
 test_depth()

@@ -26,7 +26,7 @@ dump_regs(const struct vblk *v, FILE *out)
 	fprintf(out, "changes      %u of the configuration\n", vio->config_changes);
 	fprintf(out, "capacity     %" PRIu64 " sectors\n", rte_le_to_cpu_64(v->cfg.capacity));
 	fprintf(out, "rings        up to %u entries, %s\n", v->max_queue_size,
-		v->packed ? "packed" : "split");
+		vio->features >> VIRTIO_F_RING_PACKED & 1 ? "packed" : "split");
 }
 
 static uint16_t

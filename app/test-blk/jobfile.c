@@ -194,6 +194,7 @@ tb_jobs_load(struct tb_jobs *jobs, const char *path, const struct tb_opts *base)
 {
 	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
 	size_t room = 0;
+	bool whole;
 	ssize_t len;
 
 	*jobs = (struct tb_jobs){.n = 0};
@@ -202,10 +203,13 @@ tb_jobs_load(struct tb_jobs *jobs, const char *path, const struct tb_opts *base)
 		return TB_USAGE;
 	}
 	len = getdelim(&jobs->text, &room, '\0', f);
+	whole = len > 0 && feof(f) != 0;
 	if (f != stdin)
 		fclose(f);
-	if (len <= 0) {
-		tb_say("%s: nothing in it could be read", path);
+	if (!whole) {
+		tb_say("%s: %s", path,
+			len <= 0 ? "nothing in it could be read"
+				 : "there is a zero byte in it: it is no text");
 		return TB_USAGE;
 	}
 	return tb_jobs_parse(jobs, path, jobs->text, base);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,12 +36,41 @@ on_sigbus(int sig, siginfo_t *info, void *uctx)
 static void
 catch_signals(void)
 {
-	struct sigaction end = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	struct sigaction end = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, hup;
 	struct sigaction bus = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO};
 
 	sigaction(SIGINT, &end, NULL);
 	sigaction(SIGTERM, &end, NULL);
 	sigaction(SIGBUS, &bus, NULL);
+	if (sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler != SIG_IGN) /* by nohup(1) */
+		sigaction(SIGHUP, &end, NULL);
+	signal(SIGPIPE, SIG_IGN); /* told at the end: the devices come first */
+}
+
+/* What is closed would be the number of the next file, or of a device's socket. */
+static void
+keep_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* All that was printed has to be where it was to go. */
+static int
+flush_output(int rc)
+{
+	bool failed = ferror(stdout) != 0;
+
+	if (fflush(stdout) == 0 && !failed)
+		return rc;
+	tb_say("the standard output could not be written%s%s", failed ? "" : ": ",
+		failed ? "" : strerror(errno));
+	return RTE_MAX(rc, TB_FAIL);
 }
 
 /* Where the program's own arguments begin: behind "--", or all when there is none. */
@@ -141,9 +171,10 @@ main(int argc, char **argv)
 	int own = own_args(argc, argv), rc;
 	FILE *json;
 
+	keep_standard_files();
 	switch (tb_opts_parse(&opts, argc - own, argv + own)) {
 	case TB_PARSED_DONE:
-		return TB_OK;
+		return flush_output(TB_OK);
 	case TB_PARSED_BAD:
 		return TB_USAGE;
 	case TB_PARSED_RUN:
@@ -166,5 +197,5 @@ main(int argc, char **argv)
 		tb_jobs_free(&jobs);
 	if (json != stdout)
 		fclose(json);
-	return rc;
+	return flush_output(rc);
 }

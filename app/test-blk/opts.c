@@ -7,16 +7,20 @@
 
 #include "opts.h"
 
+/* One line, whatever users put into it. */
 void
 tb_say(const char *fmt, ...)
 {
+	char line[1024];
 	va_list ap;
+	int n;
 
 	va_start(ap, fmt);
-	fputs("plx-testblk: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	n = vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	for (char *c = line; *c != '\0'; c++)
+		*c = iscntrl((unsigned char)*c) ? '?' : *c;
+	fprintf(stderr, "plx-testblk: %s%s\n", line, n < (int)sizeof(line) ? "" : "...");
 }
 
 /* ---- names ---- */

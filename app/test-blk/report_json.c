@@ -311,6 +311,7 @@ tb_report_json(const struct tb_run *run, FILE *out, int exit_code)
 	json_object_put(root);
 	if (rc >= 0 && fflush(out) == 0)
 		return TB_OK;
-	tb_say("--json: writing failed");
+	if (out != stdout) /* told at the end */
+		tb_say("--json: writing failed");
 	return TB_FAIL;
 }

@@ -227,7 +227,10 @@ run_line(struct tb_shell *sh, char *line)
 	if (line == NULL)
 		return TB_OK;
 	sh->rc = TB_OK;
-	snprintf(text, sizeof(text), "%s\n", line);
+	if (snprintf(text, sizeof(text), "%s\n", line) >= LINE) {
+		tb_say("'%.20s...': a command has at most %u characters", line, LINE - 2);
+		return TB_USAGE;
+	}
 	rc = cmdline_parse(sh->cl, text);
 	if (rc >= 0)
 		return sh->rc;
@@ -238,20 +241,34 @@ run_line(struct tb_shell *sh, char *line)
 	return TB_USAGE;
 }
 
+static int
+no_text(const char *path)
+{
+	tb_say("--cmdline-file %s: there is a zero byte in it: it is no text", path);
+	return TB_USAGE;
+}
+
 /* Lines of a file; the first that fails ends them. */
 static int
 run_file(struct tb_shell *sh, const char *path)
 {
 	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
-	char line[LINE];
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t len = 0;
 	int rc = TB_OK;
 
 	if (f == NULL) {
 		tb_say("--cmdline-file %s: %s", path, strerror(errno));
 		return TB_USAGE;
 	}
-	while (rc == TB_OK && !sh->session->quit && fgets(line, sizeof(line), f) != NULL)
-		rc = run_line(sh, line);
+	while (rc == TB_OK && !sh->session->quit && (len = getline(&line, &room, f)) >= 0)
+		rc = strlen(line) == (size_t)len ? run_line(sh, line) : no_text(path);
+	if (len < 0 && ferror(f)) {
+		tb_say("--cmdline-file %s: %s", path, strerror(errno));
+		rc = TB_USAGE;
+	}
+	free(line);
 	if (f != stdin)
 		fclose(f);
 	return rc;

@@ -70,19 +70,20 @@ opt_rwmixwrite(struct tb_opts *o, const char *val)
 	return NULL;
 }
 
-/* An operation of opmix. @return PLX_OP_MAX: none */
+/* @return the operation of that name, if it is one of ops, else PLX_OP_MAX */
 static uint8_t
-mix_op(const char *name, size_t len)
+op_named(const char *name, size_t len, uint32_t ops)
 {
 	static const struct {
 		const char *name;
 		uint8_t op;
-	} ops[] = {{"read", PLX_OP_READ}, {"write", PLX_OP_WRITE}, {"trim", PLX_OP_DISCARD},
-		{"zeroes", PLX_OP_WRITE_ZEROES}, {"flush", PLX_OP_FLUSH}};
+	} names[] = {{"read", PLX_OP_READ}, {"write", PLX_OP_WRITE}, {"trim", PLX_OP_DISCARD},
+		{"zeroes", PLX_OP_WRITE_ZEROES}, {"flush", PLX_OP_FLUSH}, {"sync", PLX_OP_FLUSH}};
 
-	for (unsigned int i = 0; i < RTE_DIM(ops); i++)
-		if (strlen(ops[i].name) == len && strncmp(name, ops[i].name, len) == 0)
-			return ops[i].op;
+	for (unsigned int i = 0; i < RTE_DIM(names); i++)
+		if (strlen(names[i].name) == len && strncmp(name, names[i].name, len) == 0 &&
+			(ops & 1u << names[i].op))
+			return names[i].op;
 	return PLX_OP_MAX;
 }
 
@@ -98,7 +99,7 @@ opt_opmix(struct tb_opts *o, const char *val)
 	memset(o->share, 0, sizeof(o->share));
 	for (;; val = end + 1) {
 		size_t len = strcspn(val, "/");
-		uint8_t op = mix_op(val, len);
+		uint8_t op = op_named(val, len, UINT32_MAX);
 
 		if (op == PLX_OP_MAX || val[len] == '\0' || !isdigit((unsigned char)val[len + 1]))
 			return right;
@@ -200,23 +201,17 @@ opt_lat_percentile(struct tb_opts *o, const char *val)
 const char *
 opt_replay_skip(struct tb_opts *o, const char *val)
 {
-	static const struct {
-		const char *name;
-		uint8_t op;
-	} ops[] = {{"read", PLX_OP_READ}, {"write", PLX_OP_WRITE}, {"trim", PLX_OP_DISCARD},
-		{"sync", PLX_OP_FLUSH}};
+	const uint32_t ops =
+		1u << PLX_OP_READ | 1u << PLX_OP_WRITE | 1u << PLX_OP_DISCARD | 1u << PLX_OP_FLUSH;
 
 	o->replay_skip = 0;
 	for (;; val++) {
 		size_t len = strcspn(val, ",");
-		unsigned int i;
+		uint8_t op = op_named(val, len, ops);
 
-		for (i = 0; i < RTE_DIM(ops); i++)
-			if (strlen(ops[i].name) == len && strncmp(val, ops[i].name, len) == 0)
-				break;
-		if (i == RTE_DIM(ops))
+		if (op == PLX_OP_MAX)
 			return "a list of read, write, trim and sync, with commas";
-		o->replay_skip |= 1u << ops[i].op;
+		o->replay_skip |= 1u << op;
 		val += len;
 		if (*val == '\0')
 			return NULL;

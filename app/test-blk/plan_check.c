@@ -5,6 +5,32 @@
 
 #include "plan.h"
 
+/* Where the task begins; UINT64_MAX: beyond all devices. */
+static uint64_t
+task_offset(const struct tb_opts *o, const struct tb_task *t)
+{
+	uint64_t offset;
+
+	return __builtin_mul_overflow(t->clone, o->offset_increment, &offset) ||
+			       __builtin_add_overflow(offset, o->offset, &offset)
+		       ? UINT64_MAX
+		       : offset;
+}
+
+/* Are zones of addresses within the range? */
+static int
+check_spread(const struct tb_opts *o, const struct tb_task *t)
+{
+	uint64_t bytes = t->nblocks * t->dev->info.block_size;
+
+	if (tb_dist_bytes(&o->dist) <= bytes)
+		return TB_OK;
+	tb_say("--random_distribution: its zones are larger than the %" PRIu64
+	       " bytes of %s that are worked on",
+		bytes, t->dev->info.name);
+	return TB_USAGE;
+}
+
 /* Which part of the device is worked on. */
 static int
 check_range(const struct tb_opts *o, struct tb_task *t)
@@ -12,7 +38,7 @@ check_range(const struct tb_opts *o, struct tb_task *t)
 	const struct tb_dev *d = t->dev;
 	const char *name = d->info.name;
 	uint32_t bsz = d->info.block_size;
-	uint64_t bytes = d->info.nblocks * bsz, offset;
+	uint64_t bytes = d->info.nblocks * bsz, offset = task_offset(o, t);
 
 	if (o->mode == TB_MODE_REPLAY) { /* each I/O was checked */
 		t->nblocks = d->info.nblocks;
@@ -23,9 +49,6 @@ check_range(const struct tb_opts *o, struct tb_task *t)
 			o->unit, name, bsz);
 		return TB_USAGE;
 	}
-	if (__builtin_mul_overflow(t->clone, o->offset_increment, &offset) ||
-		__builtin_add_overflow(offset, o->offset, &offset))
-		offset = UINT64_MAX;
 	if (offset % bsz != 0 || offset >= bytes) {
 		tb_say("--offset %" PRIu64 ": not a multiple of %" PRIu32 " below %" PRIu64
 		       ", the block and device size of %s",
@@ -44,15 +67,9 @@ check_range(const struct tb_opts *o, struct tb_task *t)
 			o->size, name, bytes, offset != 0 ? " behind --offset" : "");
 		return TB_USAGE;
 	}
-	if (tb_dist_bytes(&o->dist) > (o->size != 0 ? o->size : bytes)) {
-		tb_say("--random_distribution: its zones are larger than the %" PRIu64
-		       " bytes of %s that are worked on",
-			o->size != 0 ? o->size : bytes, name);
-		return TB_USAGE;
-	}
 	t->first = offset / bsz;
 	t->nblocks = (o->size != 0 ? o->size : bytes / o->unit * o->unit) / bsz;
-	return TB_OK;
+	return check_spread(o, t);
 }
 
 static int

@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The loop. A queue has two turns: the fast one is compiled for each pattern and operation and
- * does nothing but keep the queue full; it gives way to slow_turn() when anything else is to be
- * done: filling at the start, draining at the end, requests that found no room, verification.
+ * The slow turn of a queue, for all but keeping it full: filling at the start, draining at the end,
+ * requests that found no room, verification, and what comes from elsewhere than a walk.
  */
 #include <errno.h>
 #include <string.h>
 
-#include <rte_branch_prediction.h>
 #include <rte_cycles.h>
 
-#include "testblk.h"
+#include "turns.h"
 
-#define ROUNDS 8 /* bursts a turn: the reactor's own work is spread over them */
 #define DRAIN_SECONDS 10
 
 /* An I/O failed. @return false: its buffer can't be used again */
-static bool __attribute__((noinline, cold)) failed(struct tb_queue *q, struct plx_blk_req *req)
+bool
+worker_failed(struct tb_queue *q, struct plx_blk_req *req)
 {
 	struct tb_sum *s = q->sum;
 	unsigned int err = (unsigned int)-req->status;
@@ -37,179 +35,6 @@ static bool __attribute__((noinline, cold)) failed(struct tb_queue *q, struct pl
 	req->flags = 0;
 	return true;
 }
-
-static int slow_turn(struct tb_queue *q);
-
-static inline uint64_t
-stamp_of(const struct plx_blk_req *req)
-{
-	return (uint64_t)(uintptr_t)req->user;
-}
-
-/* The power of two that holds n, 1 or more. */
-static inline unsigned int
-log2_up(uint32_t n)
-{
-	return 31u - (unsigned int)__builtin_clz(2 * (n - 1) | 1);
-}
-
-/* Bursts and depths, for the report. */
-static inline void
-count_lent(struct tb_counts *c, uint16_t taken)
-{
-	uint32_t inflight = (uint32_t)(c->submitted - c->returned);
-
-	c->lent_calls[log2_up(taken | !taken)] += taken != 0;
-	c->depth[31u - (unsigned int)__builtin_clz((inflight | 1) & 0xffff)] += taken;
-}
-
-/* Lend n requests, and account. A latency begins before its submit. @return how many were taken */
-static __rte_always_inline uint16_t
-lend(struct tb_queue *q, struct plx_blkq *bq, struct plx_blk_req **reqs, uint16_t n, uint64_t *end)
-{
-	struct tb_counts *c = &q->sum->c;
-	uint64_t start = rte_rdtsc();
-	uint16_t taken;
-
-	for (uint16_t i = 0; i < n; i++)
-		reqs[i]->user = (void *)(uintptr_t)start;
-	taken = plx_blkq_submit(bq, reqs, n);
-	*end = rte_rdtsc();
-	c->t_submit += *end - start;
-	c->submitted += taken;
-	count_lent(c, taken);
-	return taken;
-}
-
-/* Back from poll: account each and give it its next address. @return how many go on */
-static __rte_always_inline uint16_t
-turn_around(struct tb_queue *q, uint16_t n, uint64_t now, const uint32_t kind, const uint32_t op)
-{
-	struct plx_blk_req **burst = q->burst;
-	struct tb_hist *lat = q->sum->lat;
-	struct tb_walk w = q->walk;
-	uint64_t base = q->base, read_below = q->read_below, bits = 0;
-	uint32_t nblk = q->nblk, i = 0;
-
-	while (i < n) {
-		struct plx_blk_req *req = burst[i];
-
-		if (likely(req->status == 0)) {
-			tb_hist_add(&lat[op == TB_SIDES ? req->op : op], now - stamp_of(req));
-		} else if (!failed(q, req)) {
-			burst[i] = burst[--n];
-			continue;
-		}
-		if (kind == TB_WALK_RANDOM || op == TB_SIDES)
-			bits = tb_random(&w.rng);
-		if (op == TB_SIDES)
-			req->op = (uint32_t)bits >= read_below;
-		req->lba = base + tb_walk_next(&w, kind, bits) * nblk;
-		i++;
-	}
-	q->walk = w;
-	return n;
-}
-
-static inline bool
-special(const struct tb_queue *q, uint64_t now)
-{
-	return (q->nidle | q->npend | q->halt | q->paused) != 0 || tb_stop != 0 ||
-	       now >= q->deadline || q->left < q->batch;
-}
-
-/* kind: enum tb_walk_kind; op: TB_READ, TB_WRITE, or TB_SIDES for mixed: constants. */
-static __rte_always_inline int
-turn(struct tb_queue *q, const uint32_t kind, const uint32_t op)
-{
-	struct tb_counts *c = &q->sum->c;
-	uint64_t start = rte_rdtsc(), back, end;
-	uint16_t n, taken;
-	int total = 0;
-
-	for (int round = 0; round < ROUNDS; round++, start = end) {
-		if (unlikely(special(q, start)))
-			return round == 0 ? slow_turn(q) : total;
-		n = plx_blkq_poll(q->bq, q->burst, q->batch);
-		back = rte_rdtsc();
-		c->polls++;
-		if (n == 0) {
-			c->empty_polls++;
-			c->t_empty += back - start;
-			break;
-		}
-		total += n;
-		c->got_calls[log2_up(n)]++;
-		c->returned += n;
-		c->end = back;
-		n = turn_around(q, n, back, kind, op);
-		q->left -= n;
-		taken = lend(q, q->bq, q->burst, n, &end);
-		c->t_poll += back - start;
-		c->t_work += end - back;
-		for (; unlikely(taken < n); taken++)
-			q->pend[q->npend++] = q->burst[taken];
-	}
-	return total;
-}
-
-#define TURN(name, kind, op)                \
-	static int name(struct tb_queue *q) \
-	{                                   \
-		return turn(q, kind, op);   \
-	}
-TURN(turn_seq_read, TB_WALK_SEQ, TB_READ)
-TURN(turn_seq_write, TB_WALK_SEQ, TB_WRITE)
-TURN(turn_seq_mixed, TB_WALK_SEQ, TB_SIDES)
-TURN(turn_random_read, TB_WALK_RANDOM, TB_READ)
-TURN(turn_random_write, TB_WALK_RANDOM, TB_WRITE)
-TURN(turn_random_mixed, TB_WALK_RANDOM, TB_SIDES)
-TURN(turn_shuffle_read, TB_WALK_SHUFFLE, TB_READ)
-TURN(turn_shuffle_write, TB_WALK_SHUFFLE, TB_WRITE)
-TURN(turn_shuffle_mixed, TB_WALK_SHUFFLE, TB_SIDES)
-
-static const tb_turn turns[][3] = {
-	[TB_WALK_SEQ] = {turn_seq_read, turn_seq_write, turn_seq_mixed},
-	[TB_WALK_RANDOM] = {turn_random_read, turn_random_write, turn_random_mixed},
-	[TB_WALK_SHUFFLE] = {turn_shuffle_read, turn_shuffle_write, turn_shuffle_mixed},
-};
-
-/* The driver alone: the same requests again and again; what came back is counted, and no more. */
-static int
-turn_null(struct tb_queue *q)
-{
-	struct tb_counts *c = &q->sum->c;
-	int total = 0;
-
-	for (int round = 0; round < ROUNDS; round++) {
-		uint64_t now = rte_rdtsc();
-		uint16_t n, good = 0, taken, bad = 0;
-
-		if (unlikely(special(q, now)))
-			return round == 0 ? slow_turn(q) : total;
-		n = plx_blkq_poll(q->bq, q->burst, q->batch);
-		c->polls++;
-		c->empty_polls += n == 0;
-		c->returned += n;
-		for (uint16_t i = 0; i < n; i++)
-			if (likely(q->burst[i]->status == 0) || (bad++, failed(q, q->burst[i])))
-				q->burst[good++] = q->burst[i];
-		q->sum->lat[q->op].n += n - bad;
-		q->sum->lat[q->op].count[0] += n - bad;
-		q->left -= n;
-		taken = plx_blkq_submit(q->bq, q->burst, good);
-		c->submitted += taken;
-		for (; unlikely(taken < good); taken++)
-			q->pend[q->npend++] = q->burst[taken];
-		if (n == 0)
-			break;
-		c->end = now;
-		total += n;
-	}
-	return total;
-}
-
-/* ---- the slow turn ---- */
 
 /* The next unit of the run. @return false: it is in flight */
 static bool
@@ -307,10 +132,10 @@ account(struct tb_queue *q, struct plx_blk_req *req, uint64_t now)
 	else if (q->looks && req->op != PLX_OP_FLUSH) /* not that one, given back twice */
 		tb_data_back(q, req, now);
 	if (q->pace != NULL)
-		tb_pace_back(q, stamp_of(req), now);
+		tb_pace_back(q, worker_stamp(req), now);
 	if (req->status != 0)
-		return failed(q, req);
-	tb_hist_add(&q->sum->lat[side], q->null ? 0 : now - stamp_of(req));
+		return worker_failed(q, req);
+	tb_hist_add(&q->sum->lat[side], q->null ? 0 : now - worker_stamp(req));
 	if (q->load != NULL) {
 		const struct tb_dev *to = q->task->to;
 		const struct tb_dev *d = to != NULL && side == TB_WRITE ? to : q->task->dev;
@@ -345,7 +170,7 @@ reap(struct tb_queue *q, struct plx_blkq *bq)
 			q->idle[q->nidle++] = req;
 	}
 	if (n != 0) {
-		s->c.got_calls[log2_up(n)]++;
+		s->c.got_calls[worker_log2(n)]++;
 		*(q->phase == TB_READBACK ? &s->c.back_end : &s->c.end) = now;
 		q->draining_since = now;
 		s->c.t_work += rte_rdtsc() - now;
@@ -370,7 +195,7 @@ refill(struct tb_queue *q)
 	if (n == 0)
 		return 0;
 	tb_data_commit(q);
-	taken = lend(q, q->bq, q->pend, n, &end);
+	taken = worker_lend(q, q->bq, q->pend, n, &end);
 	q->sum->c.t_work += end - start;
 	if (q->pace != NULL)
 		q->pace->passed = (uint16_t)(q->pace->passed - taken);
@@ -389,7 +214,7 @@ write_on(struct tb_queue *q)
 
 	if (n == 0)
 		return 0;
-	taken = lend(q, q->bq_to, q->pend_to, n, &end);
+	taken = worker_lend(q, q->bq_to, q->pend_to, n, &end);
 	q->sum->c.t_work += end - start;
 	q->npend_to = (uint16_t)(q->npend_to - taken);
 	for (uint16_t i = 0; i < q->npend_to; i++)
@@ -471,7 +296,7 @@ last_flush(struct tb_queue *q)
 		return false;
 	req = q->idle[q->nidle - 1];
 	tb_flush_lend(q, req);
-	if (lend(q, q->bq, &req, 1, &end) == 0)
+	if (worker_lend(q, q->bq, &req, 1, &end) == 0)
 		tb_flush_unlend(q); /* no room: the device recovers */
 	else
 		q->nidle--;
@@ -494,8 +319,8 @@ next_phase(struct tb_queue *q, uint64_t now)
 	finish(q);
 }
 
-static int
-slow_turn(struct tb_queue *q)
+int
+worker_slow_turn(struct tb_queue *q)
 {
 	struct tb_counts *c = &q->sum->c;
 	uint64_t now = rte_rdtsc();
@@ -531,25 +356,14 @@ slow_turn(struct tb_queue *q)
 	return did;
 }
 
-static void
-choose_turn(struct tb_queue *q)
-{
-	if (q->null)
-		q->turn = turn_null;
-	else if (q->looks || q->fua || q->flush.every != 0 || q->load != NULL || q->pace != NULL)
-		q->turn = slow_turn;
-	else
-		q->turn = turns[q->walk.kind][q->mixed ? 2 : q->op];
-}
-
 /* Its job has not begun. */
 static int
 turn_held(struct tb_queue *q)
 {
 	if (__atomic_load_n(&q->held, __ATOMIC_ACQUIRE) && !tb_stop)
 		return 0;
-	choose_turn(q);
-	return slow_turn(q);
+	q->turn = worker_turn(q);
+	return worker_slow_turn(q);
 }
 
 int

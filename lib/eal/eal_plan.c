@@ -129,6 +129,7 @@ plan_huge(const struct eal_view *view, const struct scan *s, struct eal_plan *p)
 {
 	uint64_t mb = view->huge_free >> 20;
 
+	p->huge = true;
 	if ((s->given & (IN_MEMORY | NEEDS_FILES)) == 0)
 		add(p, "--in-memory");
 	if ((s->given & (SINGLE_FILE | LEGACY_MEM)) == 0 &&

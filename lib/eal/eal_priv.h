@@ -30,6 +30,7 @@ struct eal_view {
 struct eal_plan {
 	int nb_add;
 	char add[EAL_MAX_ADDED][40]; /**< options to put before the user's */
+	bool huge;                   /**< it takes hugepages */
 	bool fallback;               /**< ordinary memory was chosen for lack of hugepages */
 	char note[320];              /**< a line for the user: of the fallback; else of why not */
 	bool secondary;              /**< the user wants one, */

@@ -156,6 +156,14 @@ turn_take(void)
 	return -1;
 }
 
+static void
+turn_pass(int *turn)
+{
+	if (*turn >= 0)
+		close(*turn);
+	*turn = -1;
+}
+
 static int
 no_primary(const struct eal_plan *plan)
 {
@@ -176,12 +184,13 @@ eal_own(int argc, char **argv, bool app)
 	turn = turn_take();
 	eal_view_get(&view);
 	eal_plan_make(&view, argc, argv, app, &plan);
+	if (!plan.huge)
+		turn_pass(&turn);
 	if (plan.secondary && !eal_primary_alive(plan.prefix))
 		rc = no_primary(&plan);
 	else
 		rc = eal_start(argc, argv, &plan);
-	if (turn >= 0)
-		close(turn);
+	turn_pass(&turn);
 	if (rc == -ESRCH)
 		return rc;
 	eal.failed = rc < 0;

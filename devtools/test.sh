@@ -5,12 +5,17 @@
 #
 # usage: test.sh [--quick] [RUN...]
 #   --quick  the release build only: its tests, checks and installation
-#   RUN      release install asan tsan docs fuzz vm (default: all)
+#   RUN      release install fio docs vm asan tsan fuzz (default: all)
 . "$(dirname "$0")/common.sh"
 
 results=
 cleanup()
 {
+	local pid
+
+	for pid in "${ahead[@]}"; do
+		kill -- "-$pid" 2>/dev/null
+	done
 	hugepages_return
 	[ -z "$results" ] || rm -f "$results"
 	give_to_owner "$build" "$top"/build-*
@@ -21,14 +26,67 @@ trap 'exit 130' INT TERM
 # record RESULT RUN TEST REASON
 record() { printf '%s\t%s\t%s\t%s\n' "$@" >>"$results"; }
 
-# built RUN DIR [OPTION...]: build; a failed build is a failed test, since none of its tests run.
+# The builds. Those for sanitizers are no faster with -O2, and take twice as long to make.
+sanitized=(--werror --buildtype=plain -Doptimization=1 -Db_lundef=false --default-library=static)
+make_release() { meson_build "$build" --werror; }
+make_asan()
+{
+	meson_build "$top/build-asan" "${sanitized[@]}" -Db_sanitize=address,undefined -Dc_args=-g1
+}
+make_tsan()
+{
+	# DPDK's rings and locks in a form that TSan understands; fences towards devices it need not
+	meson_build "$top/build-tsan" "${sanitized[@]}" -Db_sanitize=thread \
+		"-Dc_args=-g1 -DRTE_USE_C11_MEM_MODEL -DRTE_FORCE_INTRINSICS -Wno-tsan"
+}
+make_fuzz()
+{
+	CC=clang-14 meson_build "$top/build-fuzz" -Dfuzz=true -Dexamples=false \
+		--buildtype=debugoptimized --default-library=static \
+		-Db_sanitize=address,undefined -Db_lundef=false
+}
+make_fio() { "$top/devtools/fio-source.sh" "$top/build-fio"; }
+
+# make_ahead BUILD...: one after the other, in what the tests of earlier runs leave of the processors.
+declare -A ahead=()
+make_ahead()
+{
+	local what before=
+
+	mkdir -p "$logs"
+	for what in "$@"; do
+		set -m # a process group, which can be ended
+		(
+			renice -n 19 "$BASHPID" >/dev/null
+			[ -z "$before" ] || tail --pid="$before" -f /dev/null
+			"make_$what"
+		) </dev/null >"$logs/ahead-$what.log" 2>&1 &
+		set +m
+		ahead[$what]=$! before=$!
+	done
+}
+
+# made BUILD: wait for it when it was begun, else make it.
+made()
+{
+	local pid=${ahead[$1]-} rc
+
+	if [ -z "$pid" ]; then
+		"make_$1"
+		return
+	fi
+	unset "ahead[$1]"
+	wait "$pid"
+	rc=$?
+	[ $rc = 0 ] || cat "$logs/ahead-$1.log"
+	return $rc
+}
+
+# built RUN BUILD: a failed build is a failed test, since none of its tests run.
 built()
 {
-	local run=$1 dir=$2
-	shift 2
-
-	meson_build "$dir" "$@" && return 0
-	record failed "$run" build "the build failed"
+	made "$2" && return 0
+	record failed "$1" build "the build failed"
 	return 1
 }
 
@@ -40,7 +98,7 @@ tests()
 
 	rm -f "$dir/meson-logs/$log.json"
 	# two a processor: more than half of a test's time is spent asleep
-	(cd "$dir" && $no_aslr meson test --no-rebuild --quiet --num-processes $((2 * $(nproc))) \
+	(cd "$dir" && ${no_aslr-} meson test --no-rebuild --quiet --num-processes $((2 * $(nproc))) \
 		--logbase "$log" "$@") \
 		</dev/null >"$logs/$log.log" 2>&1
 	if [ -f "$dir/meson-logs/$log.json" ]; then
@@ -59,7 +117,7 @@ not_now=(--no-suite perf --no-suite soak --no-suite vm --no-suite vm-full --no-s
 
 run_release()
 {
-	built release "$build" --werror || return
+	built release release || return
 	tests checks "$build" --suite checks
 	# the sanitizers' builds run on ordinary memory
 	if hugepages_reserve 1024; then
@@ -76,8 +134,7 @@ run_release()
 
 run_asan()
 {
-	built asan "$top/build-asan" --werror --buildtype=debugoptimized --default-library=static \
-		-Db_sanitize=address,undefined -Db_lundef=false || return
+	built asan asan || return
 	ASAN_OPTIONS=detect_leaks=1:fast_unwind_on_malloc=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 		LSAN_OPTIONS=suppressions=$top/devtools/lsan.supp:print_suppressions=0 \
 		tests asan "$top/build-asan" "${not_now[@]}" -t 4
@@ -85,12 +142,9 @@ run_asan()
 
 run_tsan()
 {
-	local no_aslr=$no_aslr
-	# DPDK's rings and locks in a form that TSan understands; fences towards devices it need not
-	local flags="-DRTE_USE_C11_MEM_MODEL -DRTE_FORCE_INTRINSICS -Wno-tsan"
+	local no_aslr=
 
-	built tsan "$top/build-tsan" --werror --buildtype=debugoptimized --default-library=static \
-		-Db_sanitize=thread -Db_lundef=false "-Dc_args=$flags" || return
+	built tsan tsan || return
 	# gcc 12's TSan does not know the memory layouts of kernels with more address bits at random
 	setarch "$(uname -m)" -R true 2>/dev/null && no_aslr="setarch $(uname -m) -R"
 	# left out: planted races, and programs with workers, whose handover inside of EAL is not seen
@@ -131,9 +185,7 @@ run_docs()
 
 run_fuzz()
 {
-	CC=clang-14 built fuzz "$top/build-fuzz" -Dfuzz=true -Dexamples=false \
-		--buildtype=debugoptimized --default-library=static \
-		-Db_sanitize=address,undefined -Db_lundef=false || return
+	built fuzz fuzz || return
 	tests fuzz "$top/build-fuzz" --suite fuzz
 }
 
@@ -141,22 +193,33 @@ run_install()
 {
 	local how
 
-	built install "$build" --werror || return
+	built install release || return
 	for how in shared static c++; do
 		script install "install-$how" "$top/app/test/install/run.sh" "$build" "$how"
 	done
+}
+
+# The engine for Debian's fio, in the release build while the source is there.
+run_fio()
+{
+	built fio release || return
+	script fio source made fio
+	[ -f "$top/build-fio/config-host.h" ] || return
+	meson configure "$build" "-Dfio_source=$top/build-fio" >/dev/null
+	! built fio release || tests fio "$build" fio_engine
+	meson configure "$build" -Dfio_source= >/dev/null
 }
 
 # The core set; what this machine can't have is skipped, each test says what it is.
 run_vm()
 {
 	(packages_install vm) || note "without the packages for guests"
-	built vm "$build" --werror || return
+	built vm release || return
 	tests vm "$build" --suite vm
 }
 
 runs=()
-all=(release install asan tsan docs fuzz vm)
+all=(release install fio docs vm asan tsan fuzz)
 for arg in "$@"; do
 	case $arg in
 	--quick) runs+=(release install) ;;
@@ -168,8 +231,12 @@ done
 [ ${#runs[@]} -gt 0 ] || runs=("${all[@]}")
 
 packages_install build test
-no_aslr=
 results=$(mktemp)
+need=()
+for run in "${runs[@]}"; do
+	[ "$(type -t "make_$run")" != function ] || need+=("$run")
+done
+make_ahead "${need[@]}"
 for run in "${runs[@]}"; do
 	say "==== $run ($(date +%T))"
 	"run_$run"

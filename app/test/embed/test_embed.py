@@ -12,18 +12,15 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
+
+sys.path.append(sys.path[0] + '/..')
+from plx_test import Exporter, run, skip  # noqa: E402
 
 EMBED, EXPORT, TESTBLK = sys.argv[1:4]
 REJOIN = '--no-rejoin' not in sys.argv  # examples/graph_node doesn't
 SECTORS = 4096
 CLONE_NEWNET = 0x40000000
 MAGIC = 0x42584c50
-
-
-def skip(why):
-    print('skipped:', why)
-    sys.exit(77)
 
 
 def fail(why):
@@ -171,10 +168,10 @@ def in_namespace(control):
     client('plx1', control)
 
 
-def start_embed(sock):
+def start_embed(dev):
     p = subprocess.Popen([EMBED, '-l', '0', '--no-huge', '-m', '64', '--no-pci', '--no-shconf',
                           '--no-telemetry', '--log-level=lib.eal:error',
-                          '--vdev=net_af_packet0,iface=plx0', '--', f'vfio-user:{sock}'],
+                          '--vdev=net_af_packet0,iface=plx0', '--', dev],
                          stdout=subprocess.PIPE, text=True)
     line = p.stdout.readline()
     if not line.startswith('serving'):
@@ -196,7 +193,7 @@ def end_embed(p, rejoined):
     print(out.strip().splitlines()[-1], flush=True)
 
 
-def serve(control, sock):
+def serve(control, dev):
     """Do what the client asks for until it ends."""
     p = None
     try:
@@ -205,7 +202,7 @@ def serve(control, sock):
             if what == b'n':
                 ip('link', 'set', 'plx1', 'netns', str(CHILD))
                 ip('link', 'set', 'plx0', 'up')
-                p = start_embed(sock)
+                p = start_embed(dev)
                 control.send(b'g')
             elif what == b'h':
                 if REJOIN:
@@ -213,7 +210,7 @@ def serve(control, sock):
             elif what == b'k':
                 p.kill()
                 joined_again(p.communicate()[0], 2)
-                p = start_embed(sock)
+                p = start_embed(dev)
             else:
                 break
         end_embed(p, 1)
@@ -224,12 +221,11 @@ def serve(control, sock):
             p.communicate()
 
 
-def testblk(sock, mode):
-    p = subprocess.run([TESTBLK, '--dev', f'vfio-user:{sock}', '--rw', mode, '--size', str(SECTORS * 512),
-                        '--bs', '4k', '--verify', 'crc32c', '--allow-write'], capture_output=True,
-                       text=True, timeout=60)
-    if p.returncode != 0:
-        fail(f'plx-testblk {mode}: {p.stdout} {p.stderr}')
+def testblk(dev, mode):
+    rc, out, err = run(TESTBLK, '--dev', dev, '--rw', mode, '--size', str(SECTORS * 512), '--bs', '4k',
+                       '--verify', 'crc32c', '--allow-write')
+    if rc != 0:
+        fail(f'plx-testblk {mode}: {out} {err}')
 
 
 def main():
@@ -240,18 +236,11 @@ def main():
         skip(f'no network namespaces: {os.strerror(ctypes.get_errno())}')
     ip('link', 'add', 'plx0', 'type', 'veth', 'peer', 'name', 'plx1')
     tmp = tempfile.mkdtemp()
-    sock = f'{tmp}/ram.sock'
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    export = subprocess.Popen([EXPORT, '--', '--dev', f'ram:size={SECTORS * 512},name=d0', '--export',
-                               f'vfio-user:{sock},dev=d0'], stdout=subprocess.DEVNULL)
+    export = Exporter(EXPORT, tmp, f'ram:size={SECTORS * 512}')
     CHILD = 0
     try:
-        until = time.time() + 20
-        while not os.path.exists(sock):
-            if time.time() > until or export.poll() is not None:
-                fail('plx-export did not start')
-            time.sleep(0.05)
-        testblk(sock, 'write')
+        testblk(export.name, 'write')
         CHILD = os.fork()
         if CHILD == 0:
             ours.close()
@@ -264,19 +253,18 @@ def main():
                 print('FAIL client:', repr(e), flush=True)
                 os._exit(1)
         theirs.close()
-        serve(ours, sock)
+        serve(ours, export.name)
         _, status = os.waitpid(CHILD, 0)
         CHILD = 0
         rc = os.waitstatus_to_exitcode(status)
         if rc == 0:
-            testblk(sock, 'read')
+            testblk(export.name, 'read')
         return rc
     finally:
         if CHILD:
             os.kill(CHILD, signal.SIGKILL)
             os.waitpid(CHILD, 0)
-        export.terminate()
-        export.wait(20)
+        export.end()
         shutil.rmtree(tmp, ignore_errors=True)
 
 

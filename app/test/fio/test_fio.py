@@ -3,20 +3,14 @@
 """The I/O engine for fio, run by fio: data is right, jobs share devices, errors come through."""
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 
+sys.path.append(sys.path[0] + '/..')
+from plx_test import Exporter, check, main, need  # noqa: E402
+
 ENGINE, EXPORT = sys.argv[1:3]
-failures = 0
-
-
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
 
 
 def fio(jobs, fails=False):
@@ -93,31 +87,14 @@ def test_errors():
     check('iodepth' in said, f'too deep: {said}')
 
 
-def test_exported():
+def test_exported(d):
     """NVMe over vfio-user, served by another process; two jobs one after the other."""
     if not EXPORT:
         return
-    with tempfile.TemporaryDirectory() as d:
-        p = subprocess.Popen([EXPORT, '--', '--dev', 'ram:size=32M,name=r', '--export',
-                              f'vfio-user:{d}/s,dev=r'], stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True)
-        try:
-            while 'serving' not in (line := p.stdout.readline()):
-                if line == '':
-                    raise RuntimeError('plx-export ended')
-            r, _ = fio(f'{VERIFY}filename=vfio-user\\:{d}/s\n[a]\n[b]\nstonewall=1\nrw=read\n')
-            check([j['read']['total_ios'] for j in r['jobs']] == [2048, 2048], 'exported')
-        finally:
-            p.terminate()
-            p.communicate(timeout=20)
+    with Exporter(EXPORT, d, 'ram:size=32M') as e:
+        r, _ = fio(f'{VERIFY}filename=vfio-user\\:{e.sock}\n[a]\n[b]\nstonewall=1\nrw=read\n')
+        check([j['read']['total_ios'] for j in r['jobs']] == [2048, 2048], 'exported')
 
 
-if shutil.which('fio') is None:
-    print('skipped: fio is not here')
-    sys.exit(77)
-for name, fn in list(globals().items()):
-    if name.startswith('test_'):
-        before = failures
-        fn()
-        print('ok  ' if failures == before else 'FAIL', name, flush=True)
-sys.exit(failures != 0)
+need('fio')
+main(globals())

@@ -2,29 +2,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """plx-nvme on the software controller, in this process and served by another."""
 import json
-import os
 import struct
-import subprocess
 import sys
 import tempfile
-import time
+
+sys.path.append(sys.path[0] + '/..')
+import plx_test  # noqa: E402
+from plx_test import Exporter, check, end, wait_for  # noqa: E402
 
 NVME, EXPORT = sys.argv[1:3]
 SOFT = 'soft-nvme:size=64M'
-failures = 0
-
-
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
 
 
 def run(*args, stdin=None):
-    p = subprocess.run([NVME, *args], capture_output=True, timeout=60, input=stdin)
-    err = [l for l in p.stderr.decode().splitlines() if 'hugepages' not in l and 'no usable namespace' not in l]
-    return p.returncode, p.stdout, err
+    rc, out, err = plx_test.run(NVME, *args, text=False, input=stdin)
+    return rc, out, [l for l in err.decode().splitlines()
+                     if 'hugepages' not in l and 'no usable namespace' not in l]
 
 
 def ok(*args, **kw):
@@ -119,19 +112,16 @@ def test_refusals():
     check('--lbaf' in ok('help', 'format') and 'smart-log' in ok('help'), 'help')
 
 
-def wait_sanitized(dev):
-    until = time.time() + 20
-    while time.time() < until:
-        log = ok_json('sanitize-log', dev)[dev]
-        if not log['sstat']['status'].startswith('(2)'):
-            return log
-    return {}
+def sanitized(dev):
+    """The log, once it is no longer in progress."""
+    log = ok_json('sanitize-log', dev)[dev]
+    return None if log['sstat']['status'].startswith('(2)') else log
 
 
 def test_background(dev):
     """Sanitize goes on when the one who began it has left, a self-test is waited for."""
     ok('sanitize', dev, '-a', '3', '-p', '1', '-d', '-P', '0x41424344', '--force')
-    log = wait_sanitized(dev)
+    log = wait_for('the end of it', lambda: sanitized(dev))
     check(log['sstat'] == {'global_erased': 1, 'no_cmplted_passes': 1, 'status': '(1) completed'}
           and log['sprog'] == 65535 and log['cdw10_info'] == 0x213, f'sanitize-log: {log}')
     raw = run('io-passthru', dev, '-O', '2', '-l', '512', '-r', '-o', 'binary')[1]
@@ -192,34 +182,22 @@ def test_reservations(dev):
 
 def test_served():
     """By vfio-user; what one run wrote another reads."""
-    with tempfile.TemporaryDirectory() as tmp:
-        sock = f'{tmp}/s'
-        p = subprocess.Popen([EXPORT, '--', '--dev', 'ram:size=64M,name=d0', '--export',
-                              f'vfio-user:{sock},dev=d0'], stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL)
-        try:
-            until = time.time() + 20
-            while not os.path.exists(sock) and time.time() < until:
-                time.sleep(0.05)
-            dev = f'vfio-user:{sock}'
-            test_structures(dev)
-            test_commands(dev)
-            raw = run('io-passthru', dev, '-O', '2', '-l', '512', '-r', '-o', 'binary')[1]
-            check(raw == bytes(range(256)) * 2, 'what was written is not what is read')
-            ok('format', dev, '-n', '1', '--force')
-            raw = run('io-passthru', dev, '-O', '2', '-l', '512', '-r', '-o', 'binary')[1]
-            check(raw == bytes(512), 'a format leaves data')
-            test_background(dev)
-            test_firmware(dev)
-            test_reservations(dev)
-            test_namespaces(dev)
-        finally:
-            p.terminate()
-            p.wait(20)
+    with tempfile.TemporaryDirectory() as tmp, Exporter(EXPORT, tmp, 'ram:size=64M') as e:
+        test_structures(e.name)
+        test_commands(e.name)
+        raw = run('io-passthru', e.name, '-O', '2', '-l', '512', '-r', '-o', 'binary')[1]
+        check(raw == bytes(range(256)) * 2, 'what was written is not what is read')
+        ok('format', e.name, '-n', '1', '--force')
+        raw = run('io-passthru', e.name, '-O', '2', '-l', '512', '-r', '-o', 'binary')[1]
+        check(raw == bytes(512), 'a format leaves data')
+        test_background(e.name)
+        test_firmware(e.name)
+        test_reservations(e.name)
+        test_namespaces(e.name)
 
 
 test_refusals()
 test_structures(SOFT)
 test_commands(SOFT)
 test_served()
-sys.exit(1 if failures else 0)
+end()

@@ -10,32 +10,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
+
+sys.path.append(sys.path[0] + '/..')
+from plx_test import check, end, run, wait_for  # noqa: E402
 
 TESTBLK, PROMETHEUS = sys.argv[1:3]
 PREFIX = f'plxtel{os.getpid()}'
 BASE = '/var/run' if os.geteuid() == 0 else os.environ.get('XDG_RUNTIME_DIR', '/tmp')
 DIR = f'{BASE}/dpdk/{PREFIX}'
-failures = 0
-
-
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
-
-
-def wait_for(what, get):
-    until = time.time() + 20
-    while time.time() < until:
-        value = get()
-        if value:
-            return value
-        time.sleep(0.05)
-    print('FAIL', what, 'did not come', flush=True)
-    sys.exit(1)
 
 
 def connect(path):
@@ -95,16 +78,16 @@ def test_latency(sock):
 
 
 def test_prometheus(sock, args):
-    once = subprocess.run([PROMETHEUS, *args], capture_output=True, text=True, timeout=20)
-    check(once.returncode == 0, f'prometheus: {once.stderr}')
+    rc, once, err = run(PROMETHEUS, *args)
+    check(rc == 0, f'prometheus: {err}')
     sample = re.compile(r'[a-z_]+\{([a-z]+="[^"]*",?)+\} [0-9.e+-]+$')
-    for line in once.stdout.splitlines():
+    for line in once.splitlines():
         check(line.startswith('# ') or sample.match(line), f'prometheus: {line!r}')
     for want in (r'pollux_blk_requests_total\{.*device="t0",op="read"\} [1-9]',
                  r'pollux_blk_latency_seconds\{.*kind="write",quantile="0.99"\} [0-9]',
                  r'pollux_reactor_turns_total\{.*reactor="lcore[0-9]+"\} [0-9]',
                  r'pollux_blk_latency_seconds_count\{.*kind="read"\} [1-9]'):
-        check(re.search(want, once.stdout), f'prometheus: no {want}')
+        check(re.search(want, once), f'prometheus: no {want}')
     p = subprocess.Popen([PROMETHEUS, *args, '--listen', '0'], stdout=subprocess.PIPE, text=True)
     url = p.stdout.readline().split()[-1]
     body = urllib.request.urlopen(url, timeout=20).read().decode()
@@ -120,8 +103,7 @@ def main():
     try:
         wait_for('the socket', lambda: glob.glob(f'{DIR}/dpdk_telemetry.v2*') or p.poll())
         if p.poll() is not None:
-            print('FAIL the tester ended')
-            return 1
+            sys.exit('FAIL the tester ended')
         sock = wait_for('telemetry', lambda: connect(glob.glob(f'{DIR}/dpdk_telemetry.v2*')[0]))
         wait_for('the device', lambda: '/plx/dev/list' in ask(sock, '/'))
         wait_for('its start', lambda: ask(sock, '/plx/dev/info,t0')['state'] == 'started')
@@ -133,14 +115,14 @@ def main():
         sock.close()
         p.send_signal(signal.SIGINT)
         check(p.wait(20) == 0, 'the tester failed')
-        gone = subprocess.run([PROMETHEUS, '--prefix', PREFIX + 'x'], capture_output=True, text=True)
-        check(gone.returncode == 1 and gone.stderr.count('\n') == 1, 'prometheus without a program')
+        rc, _, err = run(PROMETHEUS, '--prefix', PREFIX + 'x')
+        check(rc == 1 and err.count('\n') == 1, 'prometheus without a program')
     finally:
         if p.poll() is None:
             p.kill()
             p.wait()
         shutil.rmtree(DIR, ignore_errors=True)
-    return 1 if failures else 0
 
 
-sys.exit(main())
+main()
+end()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """plx-testblk as users run it: wrong command lines, reports, verification, signals."""
 import concurrent.futures
+import functools
 import json
 import os
 import pty
@@ -11,35 +12,20 @@ import sys
 import tempfile
 import time
 
+sys.path.append(sys.path[0] + '/..')
+import plx_test  # noqa: E402
+from plx_test import check, main, parts  # noqa: E402
+
 PROGRAM = sys.argv[1]
-failures = 0
 
 
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
-
-
-def run(*args):
-    """Run to the end. Returns exit code, stdout and stderr."""
-    p = subprocess.run([PROGRAM, *args], capture_output=True, text=True, timeout=60)
-    return p.returncode, p.stdout, p.stderr
-
-
-def run_json(*args):
-    rc, out, err = run(*args, '--json', '-')
-    try:
-        return rc, json.loads(out), err
-    except ValueError:
-        check(False, f'{args}: no JSON on stdout: {out!r} {err!r}')
-        sys.exit(1)
+run = functools.partial(plx_test.run, PROGRAM)
+run_json = functools.partial(plx_test.run_json, PROGRAM)
 
 
 def check_account(r, what):
     """What was submitted came back, and the queues add up to their device and the total."""
-    for s in [r['total'], *r['devices'], *[q for d in r['devices'] for q in d['queues']]]:
+    for s in parts(r):
         check(s['submitted'] == s['completed'] + s['failed'] + s['cancelled'], f'{what}: account')
         for side in ('read', 'write'):
             lat = s.get(side, {}).get('latency_us')
@@ -285,9 +271,4 @@ def test_json_file():
         check_account(r, 'json file')
 
 
-for name, fn in list(globals().items()):
-    if name.startswith('test_'):
-        before = failures
-        fn()
-        print('ok  ' if failures == before else 'FAIL', name, flush=True)
-sys.exit(failures != 0)
+main(globals())

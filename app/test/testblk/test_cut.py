@@ -19,47 +19,19 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'virtio'))
+sys.path.append(sys.path[0] + '/..')
 import qsd  # noqa: E402
+from plx_test import Exporter, check, end, need  # noqa: E402
 
 TESTBLK, EXPORT, ROUNDS = sys.argv[1], sys.argv[2], int(sys.argv[3])
 SIZE = '16M'
-failures = 0
-
-
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
-
-
-class Exporter:
-    """plx-export of one device."""
-
-    def __init__(self, sock, dev):
-        self.sock, self.dev = sock, dev
-        self.start()
-
-    def start(self):
-        self.proc = subprocess.Popen(
-            [EXPORT, '-l', '0', '--', '--dev', f'{self.dev},name=r', '--export',
-             f'vfio-user:{self.sock},dev=r'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True)
-        said = ''
-        while 'serving' not in said:
-            line = self.proc.stdout.readline()
-            if line == '':
-                raise RuntimeError(f'plx-export ended: {said}')
-            said += line
-
-    def kill(self):
-        self.proc.kill()
-        self.proc.communicate()
 
 
 class Inside:
     """A device in the tester itself."""
+
+    def __init__(self, name):
+        self.name = name
 
     def start(self):
         pass
@@ -69,19 +41,19 @@ class Inside:
 
 
 def set_up(what, tmp):
-    """Returns what serves the device, whether it is killed as well, and the device string."""
-    sock, image = f'{tmp}/sock', f'{tmp}/image'
+    """Returns what serves the device, and whether it is killed as well."""
+    image, ram = f'{tmp}/image', f'ram:size={SIZE}'
     if what in ('file', 'planted-flush'):
         more = ',lose_flush=1' if what == 'planted-flush' else ''
-        return Inside(), False, f'ram:size={SIZE},file={image},cache=1{more}'
+        return Inside(f'{ram},file={image},cache=1{more}'), False
     if what == 'planted-write':
-        return Exporter(sock, f'ram:size={SIZE},lose_every=20'), False, f'vfio-user:{sock}'
+        return Exporter(EXPORT, tmp, f'{ram},lose_every=20'), False
     if what == 'nvme':
-        return Exporter(sock, f'ram:size={SIZE}'), False, f'vfio-user:{sock}'
+        return Exporter(EXPORT, tmp, ram), False
     if what == 'nvme-cut':
-        return Exporter(sock, f'ram:size={SIZE},file={image},cache=1'), True, f'vfio-user:{sock}'
+        return Exporter(EXPORT, tmp, f'{ram},file={image},cache=1'), True
     fmt = what.removeprefix('qsd-')
-    return qsd.Daemon(sock, qsd.image(image, fmt, SIZE)), fmt != 'raw', f'vhost-user:{sock}'
+    return qsd.Daemon(tmp, qsd.image(image, fmt, SIZE)), fmt != 'raw'
 
 
 class State:
@@ -146,14 +118,14 @@ def rounds(what, most=ROUNDS):
     rng = random.Random(time.time_ns())
     with tempfile.TemporaryDirectory(dir='/dev/shm' if os.path.isdir('/dev/shm') else None) as tmp:
         state = State(f'{tmp}/state')
-        server, both, dev = set_up(what, tmp)
+        server, both = set_up(what, tmp)
         try:
             for _ in range(most):
-                cut(dev, state, rng)
+                cut(server.name, state, rng)
                 if both:
                     server.kill()
                     server.start()
-                v = verify(dev, state)
+                v = verify(server.name, state)
                 if v.get('wrong_blocks') != 0:
                     return v
                 check(v['checked_blocks'] > 0, f'{what}: nothing checked')
@@ -175,7 +147,7 @@ for name in sys.argv[4:]:
             print(f'{plant}:', found and found.get('first_mismatch', {}).get('verdict'), flush=True)
         continue
     if name.startswith('qsd'):
-        qsd.need('qemu-storage-daemon', 'qemu-img')
+        need('qemu-storage-daemon', 'qemu-img')
     bad = rounds(name)
     check(bad is None, f'{name}: {json.dumps(bad, indent=1)}')
-sys.exit(failures != 0)
+end()

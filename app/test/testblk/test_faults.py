@@ -7,22 +7,14 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'virtio'))
+sys.path.append(sys.path[0] + '/..')
 import qsd  # noqa: E402
+from plx_test import Exporter, check, main, need, parts  # noqa: E402
 
 TESTBLK, EXPORT = sys.argv[1:3]
 PART = sys.argv[3]
-failures = 0
-
-
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
 
 
 def judge(p, report, what):
@@ -34,7 +26,7 @@ def judge(p, report, what):
     except (ValueError, OSError) as e:
         check(False, f'{what}: exit code {p.returncode}, no report ({e}): {out} {err}')
         return None
-    for s in [r['total'], *[q for d in r['devices'] for q in d['queues']]]:
+    for s in parts(r):
         check(s['submitted'] == s['completed'] + s['failed'] + s['cancelled'], f'{what}: {s}')
         check(sum(s['errors'].values()) == s['failed'], f'{what}: {s["errors"]}')
     t = r['total']
@@ -79,46 +71,23 @@ def plain(out):
     return out
 
 
-class Exporter:
-    def __init__(self, sock, dev):
-        self.proc = subprocess.Popen(
-            [EXPORT, '-l', '0', '--', '--dev', f'{dev},name=r', '--export',
-             f'vfio-user:{sock},dev=r'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True)
-        said = ''
-        while 'serving' not in said:
-            line = self.proc.stdout.readline()
-            if line == '':
-                raise RuntimeError(f'plx-export ended: {said}')
-            said += line
-        # nobody must wait for a full pipe
-        threading.Thread(target=self.proc.stdout.read, daemon=True).start()
-
-    def kill(self):
-        self.proc.kill()
-        self.proc.wait()
-
-
-def test_errors():
+def test_errors(d):
     """By the name of their errno, wherever they come from."""
     for err in ('EIO', 'ENOSPC'):
         t = judge(batch(f'ram:size=8M,error_every=40,error={err}', 0.3), plain, err)
         check(t and set(t['errors']) == {err}, f'{err}: {t and t["errors"]}')
-    with tempfile.TemporaryDirectory() as d:
-        e = Exporter(f'{d}/s', 'ram:size=8M,error_every=40')
-        t = judge(batch(f'vfio-user:{d}/s', 0.3), plain, 'exported')
-        e.kill()
-        # a read that fails is one of a medium that can't give it back
-        check(t and set(t['errors']) <= {'EIO', 'ENODATA'} and t['failed'] > 0, f'exported: {t}')
+    with Exporter(EXPORT, d, 'ram:size=8M,error_every=40') as e:
+        t = judge(batch(e.name, 0.3), plain, 'exported')
+    # a read that fails is one of a medium that can't give it back
+    check(t and set(t['errors']) <= {'EIO', 'ENODATA'} and t['failed'] > 0, f'exported: {t}')
 
 
-def test_stall():
+def test_stall(d):
     """What takes longer than it may is noticed, and the rest goes on."""
-    with tempfile.TemporaryDirectory() as d:
-        e = Exporter(f'{d}/s', 'ram:size=8M,slow_every=60,slow=3000000')
-        t = judge(batch(f'vfio-user:{d}/s,io_timeout=300', 2, '--qd', '4'), plain, 'stall')
+    with Exporter(EXPORT, d, 'ram:size=8M,slow_every=60,slow=3000000') as e:
+        t = judge(batch(f'{e.name},io_timeout=300', 2, '--qd', '4'), plain, 'stall')
         e.kill()
-        check(t and t['late'] > 0, f'stall: {t}')
+    check(t and t['late'] > 0, f'stall: {t}')
 
 
 def test_reset():
@@ -147,29 +116,21 @@ def kill_amid(server, p, state):
     server.kill()
 
 
-def kill_controller():
-    with tempfile.TemporaryDirectory() as d:
-        e = Exporter(f'{d}/s', 'ram:size=8M')
-        p = batch(f'vfio-user:{d}/s', 10, '--verify-state', f'{d}/state')
-        kill_amid(e, p, f'{d}/state')
-        t = judge(p, plain, 'controller killed')
-        check(t and t['failed'] + t['cancelled'] > 0, f'controller killed: {t}')
+def kill_controller(d):
+    e = Exporter(EXPORT, d, 'ram:size=8M')
+    p = batch(e.name, 10, '--verify-state', f'{d}/state')
+    kill_amid(e, p, f'{d}/state')
+    t = judge(p, plain, 'controller killed')
+    check(t and t['failed'] + t['cancelled'] > 0, f'controller killed: {t}')
 
 
-def kill_qsd():
-    qsd.need('qemu-storage-daemon', 'qemu-img')
-    with tempfile.TemporaryDirectory() as d:
-        daemon = qsd.Daemon(f'{d}/s', qsd.image(f'{d}/i', 'raw', '8M'))
-        p = batch(f'vhost-user:{d}/s,io_timeout=1000', 10, '--verify-state', f'{d}/state')
-        kill_amid(daemon, p, f'{d}/state')
-        t = judge(p, plain, 'back end killed')
-        check(t and t['failed'] + t['cancelled'] > 0, f'back end killed: {t}')
+def kill_qsd(d):
+    need('qemu-storage-daemon', 'qemu-img')
+    daemon = qsd.Daemon(d, qsd.image(f'{d}/i', 'raw', '8M'))
+    p = batch(f'{daemon.name},io_timeout=1000', 10, '--verify-state', f'{d}/state')
+    kill_amid(daemon, p, f'{d}/state')
+    t = judge(p, plain, 'back end killed')
+    check(t and t['failed'] + t['cancelled'] > 0, f'back end killed: {t}')
 
 
-for name, fn in list(globals().items()):
-    if name.startswith({'fast': 'test_', 'kill': 'kill_controller', 'qsd': 'kill_qsd'}[PART]):
-        before, began = failures, time.monotonic()
-        fn()
-        print('ok  ' if failures == before else 'FAIL', name, f'{time.monotonic() - began:.1f} s',
-              flush=True)
-sys.exit(failures != 0)
+main(globals(), {'fast': 'test_', 'kill': 'kill_controller', 'qsd': 'kill_qsd'}[PART])

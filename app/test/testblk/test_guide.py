@@ -16,17 +16,12 @@ import sys
 import tempfile
 import time
 
+sys.path.append(sys.path[0] + '/..')
+from plx_test import check, end, run  # noqa: E402
+
 GUIDE, TESTBLK, REPORT = sys.argv[1:4]
 PROGRAMS = {'plx-testblk': os.path.abspath(TESTBLK), 'plx-report': os.path.abspath(REPORT)}
 PROMPT = 'testblk> '
-failures = 0
-
-
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
 
 
 def blocks(text):
@@ -167,8 +162,8 @@ def run_block(body, vary, cwd):
 
 def check_commands(typed):
     """Each command there is was run."""
-    out = subprocess.run([TESTBLK, '--cmd', 'help'], capture_output=True, text=True, timeout=60)
-    for line in out.stdout.splitlines():
+    _, out, _ = run(TESTBLK, '--cmd', 'help')
+    for line in out.splitlines():
         command = line.strip().split('  ')[0]
         p = ' '.join(r'\S+' if w.startswith('<') else f'(?:{w})' for w in command.split())
         check(any(re.fullmatch(p, t) for t in typed), f'{GUIDE} does not show: {command}')
@@ -186,11 +181,11 @@ def main():
     options = os.path.join(os.path.dirname(GUIDE), 'testblk_options.inc')
     if os.path.basename(GUIDE) == 'testblk.rst':
         check_commands(typed)
-        said = subprocess.run([TESTBLK, '--help-rst'], capture_output=True, text=True, timeout=60)
+        _, said, _ = run(TESTBLK, '--help-rst')
         with open(options, encoding='utf-8') as f:
-            check(f.read() == said.stdout, f'{options} is old: plx-testblk --help-rst makes it')
-    print(f'{n} blocks of {GUIDE}: {failures} failures')
-    sys.exit(failures != 0)
+            check(f.read() == said, f'{options} is old: plx-testblk --help-rst makes it')
+    print(f'{n} blocks of {GUIDE}')
+    end()
 
 
 main()

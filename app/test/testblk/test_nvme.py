@@ -2,39 +2,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """plx-testblk with the NVMe driver: against a controller in its own process, and in another."""
 import json
-import os
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 
+sys.path.append(sys.path[0] + '/..')
+from plx_test import Exporter, check, cpu_seconds, cpus, main, run_json  # noqa: E402
+
 TESTBLK, EXPORT = sys.argv[1:3]
-failures = 0
-
-
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
 
 
 def run(lcores, *args):
-    """Run to the end. Returns exit code, report and stderr."""
-    p = subprocess.run([TESTBLK, '-l', lcores, '--', *args, '--json', '-'], capture_output=True,
-                       text=True, timeout=60)
-    r = json.loads(p.stdout) if p.stdout else None
-    if r is not None:
-        for s in [r['total'], *[q for d in r['devices'] for q in d['queues']]]:
-            check(s['submitted'] == s['completed'] + s['failed'] + s['cancelled'],
-                  f'{args}: account {s}')
-    return p.returncode, r, p.stderr
+    return run_json(TESTBLK, '-l', lcores, '--', *args)
 
 
 def lcore_sets():
-    cpus = sorted(os.sched_getaffinity(0))
-    return [str(cpus[0])] + ([f'{cpus[0]},{cpus[1]}'] if len(cpus) > 1 else [])
+    first, *more = cpus()
+    return [str(first)] + [f'{first},{second}' for second in more[:1]]
 
 
 def verified(lcores, *args):
@@ -85,15 +69,11 @@ def test_sleep_between():
                       '--time', '0.7')
 
 
-def test_sleep_within():
+def test_sleep_within(folder):
     """Something always is, and its interrupt wakes: I/Os of another process that take 3 ms."""
-    with tempfile.TemporaryDirectory() as folder:
-        e = Exporter(folder, ',delay=3000')
-        try:
-            compare_sleep('--dev', f'vfio-user:{e.sock}', '--allow-write', '--rw', 'randwrite',
-                          '--iodepth', '1', '--time', '0.4')
-        finally:
-            e.end(signal.SIGTERM)
+    with exporter(folder, ',delay=3000') as e:
+        compare_sleep('--dev', e.name, '--allow-write', '--rw', 'randwrite', '--iodepth', '1',
+                      '--time', '0.4')
 
 
 def test_load_asleep():
@@ -111,68 +91,38 @@ def test_load_asleep():
         check(rc == 0 and r['total']['completed'] == 1024, f'copy, {mode}: {rc} {err}')
 
 
-class Exporter:
-    """plx-export in another process, serving ram."""
-
-    def __init__(self, folder, more=''):
-        self.sock = os.path.join(folder, 's')
-        self.p = subprocess.Popen(
-            [EXPORT, '-l', lcore_sets()[0], '--', '--dev', f'ram:size=32M,name=r{more}',
-             '--export', f'vfio-user:{self.sock},dev=r'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True)
-        self.said = ''
-        while 'serving' not in self.said:
-            line = self.p.stdout.readline()
-            if line == '':
-                raise RuntimeError(f'plx-export ended: {self.said}')
-            self.said += line
-
-    def end(self, sig):
-        self.p.send_signal(sig)
-        self.p.communicate(timeout=20)
+def exporter(folder, more=''):
+    return Exporter(EXPORT, folder, f'ram:size=32M{more}', '-l', lcore_sets()[0])
 
 
-def test_across_processes():
+def test_across_processes(d):
     """Data that one run has written is there for the next; a write needs leave."""
-    with tempfile.TemporaryDirectory() as d:
-        e = Exporter(d)
-        dev = f'vfio-user:{e.sock}'
-        last = lcore_sets()[0] if len(lcore_sets()) == 1 else lcore_sets()[1].split(',')[1]
-        try:
-            rc, _, err = run(last, '--dev', dev, '--rw', 'write', '--size', '1M')
-            check(rc == 2 and '--allow-write' in err, f'without leave: {rc} {err}')
-            verified(last, '--dev', dev, '--rw', 'write', '--size', '4M', '--allow-write')
-            verified(last, '--dev', dev, '--rw', 'randread', '--size', '4M')
-            rc, r, _ = run(last, '--dev', dev, '--rw', 'read', '--size', '4M', '--verify',
-                           'crc32c', '--seed', '2')
-            check(rc == 1 and r['verify']['wrong_blocks'] == 8192, f'other seed: {rc}')
-            check('foreign' in r['verify']['first_mismatch']['verdict'], 'other seed: verdict')
-        finally:
-            e.end(signal.SIGTERM)
+    last = lcore_sets()[-1].split(',')[-1]
+    with exporter(d) as e:
+        rc, _, err = run(last, '--dev', e.name, '--rw', 'write', '--size', '1M')
+        check(rc == 2 and '--allow-write' in err, f'without leave: {rc} {err}')
+        verified(last, '--dev', e.name, '--rw', 'write', '--size', '4M', '--allow-write')
+        verified(last, '--dev', e.name, '--rw', 'randread', '--size', '4M')
+        rc, r, _ = run(last, '--dev', e.name, '--rw', 'read', '--size', '4M', '--verify', 'crc32c',
+                       '--seed', '2')
+        check(rc == 1 and r['verify']['wrong_blocks'] == 8192, f'other seed: {rc}')
+        check('foreign' in r['verify']['first_mismatch']['verdict'], 'other seed: verdict')
 
 
-def cpu_seconds(pid):
-    """It polls once its I/O runs; getting there takes some tenths of a second."""
-    with open(f'/proc/{pid}/stat') as f:
-        fields = f.read().rsplit(')', 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
-
-
-def test_exporter_killed():
+def test_exporter_killed(d):
     """Every I/O comes back, with an error, and the run ends."""
-    with tempfile.TemporaryDirectory() as d:
-        e = Exporter(d)
+    with exporter(d) as e:
         last = lcore_sets()[-1].split(',')[-1]
-        p = subprocess.Popen([TESTBLK, '-l', last, '--', '--dev', f'vfio-user:{e.sock}', '--time',
-                              '60', '--json', '-'], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        p = subprocess.Popen([TESTBLK, '-l', last, '--', '--dev', e.name, '--time', '60', '--json', '-'], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True)
+        # it polls once its I/O runs; getting there takes some tenths of a second
         until = time.monotonic() + 30
         while p.poll() is None and cpu_seconds(p.pid) < 1.5 and time.monotonic() < until:
             time.sleep(0.05)
         if p.poll() is not None:
             check(False, f'ended early: {p.communicate()}')
             return
-        e.end(signal.SIGKILL)
+        e.kill()
         out, err = p.communicate(timeout=40)
         check(p.returncode == 1, f'exporter killed: exit code {p.returncode}: {err}')
         r = json.loads(out)['total'] if out else {}
@@ -182,9 +132,4 @@ def test_exporter_killed():
               f'exporter killed: figures {r}')
 
 
-for name, fn in list(globals().items()):
-    if name.startswith('test_'):
-        before = failures
-        fn()
-        print('ok  ' if failures == before else 'FAIL', name, flush=True)
-sys.exit(failures != 0)
+main(globals())

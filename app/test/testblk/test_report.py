@@ -5,28 +5,17 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
+
+sys.path.append(sys.path[0] + '/..')
+from plx_test import check, main, run  # noqa: E402
 
 TESTBLK = os.path.abspath(sys.argv[1])
-failures = 0
-
-
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
-
-
-def run(args, cwd):
-    return subprocess.run(args, cwd=cwd, capture_output=True, text=True, timeout=60)
 
 
 def testblk(cwd, *args):
-    p = run([TESTBLK, '-l', '0', '--', *args, '--json', 'r.json'], cwd)
-    check(p.returncode == 0, f'{args}: {p.returncode} {p.stderr}')
+    rc, _, err = run(TESTBLK, '-l', '0', '--', *args, '--json', 'r.json', cwd=cwd)
+    check(rc == 0, f'{args}: {rc} {err}')
     with open(os.path.join(cwd, 'r.json')) as f:
         return json.load(f)
 
@@ -59,8 +48,8 @@ def test_as_fio(d):
     if fio is None:
         print('skipped: comparison with fio itself: no fio here')
         return
-    run([fio, '--output-format=json+', '--output=fio.json', '--ioengine=null', '--size=1M',
-         '--name=a', '--rw=randrw', '--time_based', '--runtime=200ms'], d)
+    run(fio, '--output-format=json+', '--output=fio.json', '--ioengine=null', '--size=1M',
+        '--name=a', '--rw=randrw', '--time_based', '--runtime=200ms', cwd=d)
     with open(os.path.join(d, 'fio.json')) as f:
         theirs = json.load(f)
     ours = testblk(d, '--dev', 'null:size=1G', '--rw', 'randrw', '--time', '0.3',
@@ -112,19 +101,19 @@ def test_fio_tools(d):
         print('skipped: fio_jsonplus_clat2csv: not here')
     else:
         for more in [], ['--validate']:
-            p = run([tool, 'r.json', 'out.csv', *more], d)
-            check(p.returncode == 0, f'fio_jsonplus_clat2csv {more}: {p.stdout} {p.stderr}')
-        check('validated' in p.stdout, f'fio_jsonplus_clat2csv: {p.stdout}')
+            rc, out, err = run(tool, 'r.json', 'out.csv', *more, cwd=d)
+            check(rc == 0, f'fio_jsonplus_clat2csv {more}: {out} {err}')
+        check('validated' in out, f'fio_jsonplus_clat2csv: {out}')
     tool = shutil.which('fio2gnuplot')
     if tool is None:
         print('skipped: fio2gnuplot: not here')
         return
-    p = run([tool, '-k', '-p', 'x_bw*.log'], d)
+    rc, _, _ = run(tool, '-k', '-p', 'x_bw*.log', cwd=d)
     with open(os.path.join(d, 'x_bw.1.log')) as f:
         values = [int(line.split(',')[1]) for line in f]
     with open(os.path.join(d, 'x_bw.global')) as f:
         said = dict(line.strip().split('=') for line in f)
-    check(p.returncode == 0 and int(said['values_count']) == len(values) >= 6, f'fio2gnuplot: {said}')
+    check(rc == 0 and int(said['values_count']) == len(values) >= 6, f'fio2gnuplot: {said}')
     check(abs(float(said['avg']) - sum(values) / len(values)) < 2, f'fio2gnuplot: {said}')
 
 
@@ -153,14 +142,8 @@ def test_logs(d):
     p50 = next(v for v, row in zip(values, rows) if float(row[1]) >= 0.5)
     check(abs(p50 / r['total']['read']['latency_us']['p50'] - 1) < 0.25, 'hgrm: the median')
     check(re.search(r'#\[Mean +=.*\n#\[Max +=.*\n#\[Buckets =', text), 'hgrm: its end')
-    p = run([TESTBLK, '--dev', 'null:size=1M', '--time', '0.01', '--log', '/nonexistent/x'], d)
-    check(p.returncode == 1 and '--log' in p.stderr, f'a path that is not there: {p.stderr}')
+    rc, _, err = run(TESTBLK, '--dev', 'null:size=1M', '--time', '0.01', '--log', '/nonexistent/x')
+    check(rc == 1 and '--log' in err, f'a path that is not there: {err}')
 
 
-for name, fn in list(globals().items()):
-    if name.startswith('test_'):
-        before = failures
-        with tempfile.TemporaryDirectory() as folder:
-            fn(folder)
-        print('ok  ' if failures == before else 'FAIL', name, flush=True)
-sys.exit(failures != 0)
+main(globals())

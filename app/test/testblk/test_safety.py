@@ -9,16 +9,12 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(sys.path[0] + '/..')
+import plx_test  # noqa: E402
+from plx_test import check, main  # noqa: E402
+
 PROGRAM, BLKID = sys.argv[1], 'blkid' in sys.argv[2:]
 SIZE = 16 << 20
-failures = 0
-
-
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
 
 
 def command(path, *args):
@@ -28,9 +24,7 @@ def command(path, *args):
 
 def run(path, *args):
     """Returns exit code, stdout and stderr; nobody is there to answer."""
-    p = subprocess.run(command(path, *args), capture_output=True, text=True, timeout=60,
-                       stdin=subprocess.DEVNULL)
-    return p.returncode, p.stdout, p.stderr
+    return plx_test.run(*command(path, *args), stdin=subprocess.DEVNULL)
 
 
 def swap():
@@ -153,9 +147,4 @@ def test_locked():
         check(rc != 0 and str(SIZE // 2) in err, f'other size: {rc} {err}')
 
 
-for name, fn in list(globals().items()):
-    if name.startswith('test_'):
-        before = failures
-        fn()
-        print('ok  ' if failures == before else 'FAIL', name, flush=True)
-sys.exit(failures != 0)
+main(globals())

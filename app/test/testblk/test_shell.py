@@ -2,31 +2,25 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The shell of plx-testblk: its commands one after the other, files of them, and a terminal."""
 import concurrent.futures
+import functools
 import json
 import os
 import pty
 import re
 import select
-import subprocess
 import sys
 import tempfile
 import time
 
+sys.path.append(sys.path[0] + '/..')
+import plx_test  # noqa: E402
+from plx_test import check, cpu_seconds, end  # noqa: E402
+
 PROGRAM = sys.argv[1]
 SOFT_NVME = sys.argv[2] == 'soft-nvme'
-failures = 0
 
 
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
-
-
-def run(*args, stdin=None):
-    p = subprocess.run([PROGRAM, *args], capture_output=True, text=True, timeout=60, input=stdin)
-    return p.returncode, p.stdout, p.stderr
+run = functools.partial(plx_test.run, PROGRAM)
 
 
 # Commands, exit code, and what their output has, in this order.
@@ -114,7 +108,7 @@ def test_sources():
         with open(f'{d}/out.json') as f:
             report = json.load(f)
         check(report['options']['qd'] == 5 and report['options']['time_s'] == 0.2, 'json of a run')
-        rc, out, _ = run('--cmdline-file', '-', stdin='attach null:size=1G\nshow devs\n')
+        rc, out, _ = run('--cmdline-file', '-', input='attach null:size=1G\nshow devs\n')
         check(rc == 0 and 'null0' in out, 'commands from stdin')
         rc, _, err = run('--cmdline-file', f'{d}/none')
         check(rc == 2 and 'No such file' in err, 'a file that is not there')
@@ -180,12 +174,6 @@ class Terminal:
         return os.waitstatus_to_exitcode(status)
 
 
-def cpu_seconds(pid):
-    with open(f'/proc/{pid}/stat') as f:
-        fields = f.read().rsplit(')', 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
-
-
 def test_terminal():
     t = Terminal('-i', '--dev', 'ram:size=8M,name=disk0')
     t.expect('testblk> ')
@@ -222,4 +210,4 @@ test_terminal()
 if SOFT_NVME:
     test_nvme()
     test_insides()
-sys.exit(1 if failures else 0)
+end()

@@ -3,11 +3,13 @@
 """A session as somebody has it in a terminal: attach, run, reset under load, detach under load."""
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.append(sys.path[0] + '/..')
+from plx_test import need  # noqa: E402
 
 PROGRAM, DEVICE = os.path.abspath(sys.argv[1]), sys.argv[2]
 
@@ -73,9 +75,7 @@ def session(t):
     t.see('exit code [01]$')
 
 
-if shutil.which('tmux') is None:
-    print('skipped: tmux is not here')
-    sys.exit(77)
+need('tmux')
 with tempfile.TemporaryDirectory() as d:
     terminal = Tmux(d, PROGRAM, '-l', '0', '--', '-i')
     try:

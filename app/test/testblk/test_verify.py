@@ -1,33 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """What plx-testblk verifies, and that it finds what is wrong: metadata, protection information."""
-import json
+import functools
 import os
-import subprocess
 import sys
 import tempfile
 
+sys.path.append(sys.path[0] + '/..')
+from plx_test import check, main, run_json  # noqa: E402
+
 PROGRAM = sys.argv[1]
 NVME = 'soft-nvme' in sys.argv[2:]
-failures = 0
 
 
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
-
-
-def run(*args):
-    """Run to the end. Returns exit code, report (None without) and stderr."""
-    p = subprocess.run([PROGRAM, '-l', '0', '--', *args, '--json', '-'], capture_output=True,
-                       text=True, timeout=60)
-    r = json.loads(p.stdout) if p.stdout else None
-    if r is not None:
-        t = r['total']
-        check(t['submitted'] == t['completed'] + t['failed'] + t['cancelled'], f'{args}: account')
-    return p.returncode, r, p.stderr
+run = functools.partial(run_json, PROGRAM, '-l', '0', '--')
 
 
 def verified(*args):
@@ -96,9 +82,4 @@ def test_state():
         check(rc == 2 and 'another device' in err, f'other device: {rc} {err}')
 
 
-for name, fn in list(globals().items()):
-    if name.startswith('test_'):
-        before = failures
-        fn()
-        print('ok  ' if failures == before else 'FAIL', name, flush=True)
-sys.exit(failures != 0)
+main(globals())

@@ -1,44 +1,30 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """plx-testblk's workloads: accounts, shares and what stands on the devices afterwards."""
-import json
 import os
-import subprocess
 import sys
 import tempfile
 
+sys.path.append(sys.path[0] + '/..')
+import plx_test  # noqa: E402
+from plx_test import check, cpus, end, run_json  # noqa: E402
+
 PROGRAM = sys.argv[1]
-failures = 0
-
-
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
 
 
 def run(*args, lcores='0'):
-    p = subprocess.run([PROGRAM, '-l', lcores, '--', *args], capture_output=True, text=True,
-                       timeout=60)
-    return p.returncode, p.stdout, p.stderr
+    return plx_test.run(PROGRAM, '-l', lcores, '--', *args)
 
 
 def report(*args, rc=0, lcores='0'):
     """The jobs of a run, each with an account that is checked."""
-    got, out, err = run(*args, '--json', '-', lcores=lcores)
+    got, r, err = run_json(PROGRAM, '-l', lcores, '--', *args)
     check(got == rc, f'{args}: exit code {got}: {err}')
-    try:
-        r = json.loads(out)
-        jobs = r['jobs']
-    except ValueError:
-        check(False, f'{args}: no JSON: {out!r} {err!r}')
-        sys.exit(1)
-    for i, job in enumerate(jobs):
+    for i, job in enumerate(r['jobs']):
         job['devices'] = [x for x in r['devices'] if x['job'] == i]
         t = job['plx']
         check(t['submitted'] == t['completed'] + t['failed'] + t['cancelled'], f'{args}: {t}')
-    return jobs
+    return r['jobs']
 
 
 def total(*args, **kw):
@@ -254,12 +240,11 @@ def test_jobs(d):
 
 def test_hop():
     """Each queue by way of another lcore; a device that leaves under it is no less accounted for."""
-    cpus = sorted(os.sched_getaffinity(0))[:2]
-    rc, _, err = run('--dev', 'ram:size=1M', '--hop', lcores=str(cpus[0]))
+    rc, _, err = run('--dev', 'ram:size=1M', '--hop', lcores=str(cpus()[0]))
     check(rc == 2 and 'two lcores' in err, f'hop: {rc} {err}')
-    if len(cpus) < 2:
+    if len(cpus()) < 2:
         return
-    two = f'{cpus[0]},{cpus[1]}'
+    two = '{},{}'.format(*cpus())
     t = total('--dev', 'ram:size=4M', '--hop', '--rw', 'randwrite', '--size', '4M', '--bs', '32k',
               '--verify', 'crc32c', lcores=two)
     check(t['write']['ios'] == t['readback']['ios'] == 128, f'hop: {t}')
@@ -279,4 +264,4 @@ with tempfile.TemporaryDirectory() as tmp:
     test_files(tmp)
     test_replay(tmp)
     test_jobs(tmp)
-sys.exit(1 if failures else 0)
+end()

@@ -6,10 +6,12 @@ usage: test_live.py HELLOWORLD"""
 import collections
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
+
+sys.path.append(sys.path[0] + '/..')
+from plx_test import need, skip  # noqa: E402
 
 # the device's name by way of a queue: the member blk, which begins with it
 NAME = '(char *)*(unsigned long *)((unsigned long)$_probe_arg0 + 32)'
@@ -35,8 +37,7 @@ def watch(program, dev):
                            capture_output=True, text=True, errors='replace', timeout=60,
                            env=os.environ | {'ASAN_OPTIONS': 'detect_leaks=0', 'DEBUGINFOD_URLS': ''})
     if re.search(r'ptrace: |Could not trace the inferior', p.stdout + p.stderr):
-        print('skipped: this user may not trace programs')
-        sys.exit(77)
+        skip('this user may not trace programs')
     if 'Hello, world' not in p.stdout:
         sys.exit(f'FAIL: the program did not run:\n{p.stdout}\n{p.stderr}')
     seen = collections.defaultdict(list)
@@ -52,9 +53,7 @@ def expect(what, got, want):
 
 
 def main():
-    if shutil.which('gdb') is None:
-        print('skipped: there is no gdb')
-        sys.exit(77)
+    need('gdb')
     # neither has a cache to flush
     for dev, doorbells in ('ram:size=1M', 0), ('soft-nvme:size=64M', 2):
         seen = watch(sys.argv[1], dev)

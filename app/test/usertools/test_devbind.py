@@ -14,23 +14,18 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(sys.path[0] + '/..')
+from plx_test import check, end  # noqa: E402
+
 sys.dont_write_bytecode = True
 TOOL = sys.argv[1]
 loader = importlib.machinery.SourceFileLoader("devbind", TOOL)
 devbind = importlib.util.module_from_spec(importlib.util.spec_from_loader("devbind", loader))
 loader.exec_module(devbind)
-failures = 0
 
 NVME, TWIN0, TWIN1, VIRTIO, NIC, BRIDGE, BARE = (
     "0000:01:00.0", "0000:05:00.0", "0000:05:00.1", "0000:06:00.0", "0000:07:00.0", "0000:00:01.0",
     "0000:08:00.0")
-
-
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print("FAIL", what, flush=True)
 
 
 class Machine(devbind.Host):
@@ -367,4 +362,4 @@ def library_ids():
 for test in (library_ids, status, uses, multipath, there_and_back, groups, failing, users,
              command_line):
     test()
-sys.exit(1 if failures else 0)
+end()

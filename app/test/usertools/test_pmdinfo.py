@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """plx-pmdinfo finds in each kind of file what the library itself says of its drivers."""
+import functools
 import json
 import pathlib
 import shutil
@@ -8,21 +9,14 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(sys.path[0] + '/..')
+import plx_test  # noqa: E402
+from plx_test import check, end, skip  # noqa: E402
+
 TOOL, SHARED, STATIC, PROG, DYNAMIC = sys.argv[1:6]
-failures = 0
 
 
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print("FAIL", what, flush=True)
-
-
-def run(*args, **kw):
-    p = subprocess.run(["/usr/bin/python3", TOOL, *map(str, args)], capture_output=True, text=True,
-                       timeout=60, **kw)
-    return p.returncode, p.stdout, p.stderr
+run = functools.partial(plx_test.run, "/usr/bin/python3", TOOL)
 
 
 def drivers(path):
@@ -44,8 +38,7 @@ def refused(words, *args):
 
 def main():
     if subprocess.run(["/usr/bin/python3", "-c", "import elftools"], capture_output=True).returncode:
-        print("skipped: no pyelftools: apt-get install python3-pyelftools")
-        return 77
+        skip("no pyelftools: apt-get install python3-pyelftools")
     truth = json.loads(subprocess.run([PROG], capture_output=True, text=True, check=True).stdout)
     built_in = [d for d in truth if d["name"] != "outsider"]
     check(len(built_in) > 0 and len(truth) == len(built_in) + 1, "the program's own list")
@@ -69,8 +62,7 @@ def main():
     rc, out, _ = run(PROG)
     check(rc == 0 and "outsider (" in out and "1234:5678, 1af4:* of class 010000" in out, out)
     check(run()[0] == 2, "no argument")
-    return 1 if failures else 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+main()
+end()

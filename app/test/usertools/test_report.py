@@ -1,24 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """plx-report: pages that are whole, the same each time, and right."""
+import functools
 import html.parser
 import json
 import os
 import re
-import subprocess
 import sys
-import tempfile
+
+sys.path.append(sys.path[0] + '/..')
+import plx_test  # noqa: E402
+from plx_test import check, main  # noqa: E402
 
 TOOL, TESTBLK = sys.argv[1:3]
 VOID = {'meta', 'path', 'br'}
-failures = 0
-
-
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
 
 
 class Page(html.parser.HTMLParser):
@@ -71,8 +66,7 @@ def made(name, iops, us):
                       'write': none, 'trim': none}]}
 
 
-def run(*args):
-    return subprocess.run([TOOL, *args], capture_output=True, text=True, timeout=60)
+run = functools.partial(plx_test.run, TOOL)
 
 
 def page(d, *reports, args=()):
@@ -81,11 +75,10 @@ def page(d, *reports, args=()):
         names.append(os.path.join(d, f'r{i}.json'))
         with open(names[-1], 'w') as f:
             f.write(r if isinstance(r, str) else json.dumps(r))
-    p = run(*names, *args)
-    check(p.returncode == 0, f'{names}: {p.stderr}')
-    again = run(*names, *args)
-    check(p.stdout == again.stdout, 'the same reports give the same page')
-    return p.stdout, Page(p.stdout)
+    rc, out, err = run(*names, *args)
+    check(rc == 0, f'{names}: {err}')
+    check(run(*names, *args)[1] == out, 'the same reports give the same page')
+    return out, Page(out)
 
 
 def test_comparison(d):
@@ -100,9 +93,8 @@ def test_comparison(d):
 
 def test_one_of_ours(d):
     path = os.path.join(d, 'own.json')
-    subprocess.run([TESTBLK, '--dev', 'null:size=1G', '--rw', 'randrw', '--time', '0.3',
-                    '--log_avg_msec', '50', '--json', path], check=True, timeout=60,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    plx_test.run(TESTBLK, '--dev', 'null:size=1G', '--rw', 'randrw', '--time', '0.3',
+                 '--log_avg_msec', '50', '--json', path, check=True)
     with open(path) as f:
         report = f.read()
     text, p = page(d, report, report, args=['--label', 'one', '--label', 'two'])
@@ -133,18 +125,11 @@ def test_wrong(d):
                         ('{"jobs": []}', 'no I/O'), ('{"jobs": [{"jobname": 1}]}', 'neither')):
         with open(bad, 'w') as f:
             f.write(text)
-        p = run(bad)
-        check(p.returncode == 1 and words in p.stderr and p.stderr.count('\n') == 1,
-              f'{text}: {p.returncode} {p.stderr}')
-    p = run(os.path.join(d, 'none.json'))
-    check(p.returncode == 1 and 'No such file' in p.stderr, f'no file: {p.stderr}')
-    check(run().returncode == 2, 'no report')
+        rc, _, err = run(bad)
+        check(rc == 1 and words in err and err.count('\n') == 1, f'{text}: {rc} {err}')
+    rc, _, err = run(os.path.join(d, 'none.json'))
+    check(rc == 1 and 'No such file' in err, f'no file: {err}')
+    check(run()[0] == 2, 'no report')
 
 
-for name, fn in list(globals().items()):
-    if name.startswith('test_'):
-        before = failures
-        with tempfile.TemporaryDirectory() as folder:
-            fn(folder)
-        print('ok  ' if failures == before else 'FAIL', name, flush=True)
-sys.exit(failures != 0)
+main(globals())

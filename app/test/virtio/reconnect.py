@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 
-import qsd
+sys.path.append(sys.path[0] + '/..')
+from plx_test import need  # noqa: E402
 
 test, backend, rounds, bound, *what = sys.argv[1:]
 keys = ''.join(f',{w[5:]}' for w in what if w.startswith('keys='))
@@ -21,7 +22,7 @@ with tempfile.TemporaryDirectory() as tmp:
     with open(image, 'wb') as f:
         f.truncate(16 << 20)
     if what == ['qsd']:
-        qsd.need('qemu-storage-daemon')
+        need('qemu-storage-daemon')
         command = ['qemu-storage-daemon', '--blockdev',
                    f'driver=file,node-name=n0,filename={image}', '--export',
                    f'type=vhost-user-blk,id=e0,node-name=n0,addr.type=unix,addr.path={sock},'

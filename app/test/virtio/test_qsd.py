@@ -11,7 +11,9 @@ import subprocess
 import sys
 import tempfile
 
-import qsd
+sys.path.append(sys.path[0] + '/..')
+import qsd  # noqa: E402
+from plx_test import check, end, need  # noqa: E402
 
 CONFORMANCE, TESTBLK, COPY, FORMAT = sys.argv[1:]
 
@@ -29,27 +31,17 @@ def testblk(dev, *args):
 def written(tmp, fmt):
     """An image that plx-testblk wrote and verified."""
     path = f'{tmp}/written.{fmt}'
-    d = qsd.Daemon(f'{tmp}/sock', qsd.image(path, fmt, '16M'), ',num-queues=2')
-    try:
-        testblk(f'vhost-user:{d.sock}', '--rw', 'randwrite', '--size', '8M', '--verify', 'crc32c')
-        testblk(f'vhost-user:{d.sock},cache=writethrough,queues=1', '--rw', 'randwrite', '--bs',
-                '16k', '--offset', '8M', '--size', '4M', '--verify', 'crc32c')
-    finally:
-        ended = d.stop()
-    if not ended:
-        sys.exit('qemu-storage-daemon did not end well')
+    with qsd.Daemon(tmp, qsd.image(path, fmt, '16M'), ',num-queues=2') as d:
+        testblk(d.name, '--rw', 'randwrite', '--size', '8M', '--verify', 'crc32c')
+        testblk(f'{d.name},cache=writethrough,queues=1', '--rw', 'randwrite', '--bs', '16k',
+                '--offset', '8M', '--size', '4M', '--verify', 'crc32c')
     return path
 
 
 def copied(tmp, node, how, path):
     """The device's first blocks to or from a file."""
-    d = qsd.Daemon(f'{tmp}/sock', node, ',num-queues=2')
-    try:
-        run(COPY, '-l', '0', '--', f'vhost-user:{d.sock}', how, path)
-    finally:
-        ended = d.stop()
-    if not ended:
-        sys.exit('qemu-storage-daemon did not end well')
+    with qsd.Daemon(tmp, node, ',num-queues=2') as d:
+        run(COPY, '-l', '0', '--', d.name, how, path)
 
 
 def read_back(tmp, fmt):
@@ -72,29 +64,24 @@ def read_back(tmp, fmt):
 
 
 def conformance(tmp, node, *args):
-    d = qsd.Daemon(f'{tmp}/sock', node, ',num-queues=2')
-    try:
-        run(CONFORMANCE, '--', f'vhost-user:{d.sock}', '--seconds', '0.5', *args)
-    finally:
-        ended = d.stop()
-    if not ended:
-        sys.exit('qemu-storage-daemon did not end well')
+    with qsd.Daemon(tmp, node, ',num-queues=2') as d:
+        run(CONFORMANCE, '--', d.name, '--seconds', '0.5', *args)
 
 
-qsd.need('qemu-storage-daemon', 'qemu-img', 'qemu-io')
+need('qemu-storage-daemon', 'qemu-img', 'qemu-io')
 with tempfile.TemporaryDirectory() as tmp:
     if FORMAT == 'null-co':
         conformance(tmp, 'driver=null-co,size=1073741824,read-zeroes=on', '--nodata')
-        sys.exit(0)
+        end()
     conformance(tmp, qsd.image(f'{tmp}/c', FORMAT, '8M'))
     read_back(tmp, FORMAT)
     path = written(tmp, FORMAT)
     if FORMAT == 'raw':
         blocks = open(path, 'rb').read()
-        if any(not any(blocks[i:i + 4096]) for i in range(0, 12 << 20, 4096)):
-            sys.exit('a block was written, and verified, that is not in the file')
-        if any(blocks[12 << 20:]):
-            sys.exit('something is in the file that was not written')
+        check(all(any(blocks[i:i + 4096]) for i in range(0, 12 << 20, 4096)),
+              'a block was written, and verified, that is not in the file')
+        check(not any(blocks[12 << 20:]), 'something is in the file that was not written')
     else:
         run('qemu-img', 'check', '-q', path)
         run('qemu-img', 'compare', '-f', FORMAT, '-F', 'raw', path, written(tmp, 'raw'))
+end()

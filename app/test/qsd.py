@@ -1,49 +1,39 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """qemu-storage-daemon as a vhost-user-blk back end, for the tests."""
 import os
-import shutil
 import subprocess
-import sys
-import time
 
-SKIP = 77
-
-
-def need(*programs):
-    for p in programs:
-        if shutil.which(p) is None:
-            print(f'skipped: no {p} (Debian: qemu-system-common, qemu-utils)')
-            sys.exit(SKIP)
+from plx_test import check, wait_for
 
 
 class Daemon:
     """One image behind one socket."""
 
-    def __init__(self, sock, node, export=''):
-        self.sock, self.node, self.export = sock, node, export
+    def __init__(self, folder, node, export=''):
+        self.sock, self.node, self.export = f'{folder}/sock', node, export
+        self.name = f'vhost-user:{self.sock}'
         self.start()
 
     def start(self):
         if os.path.exists(self.sock):
             os.unlink(self.sock)
-        self.proc = subprocess.Popen(
+        self.p = subprocess.Popen(
             ['qemu-storage-daemon', '--blockdev', f'{self.node},node-name=n0', '--export',
              f'type=vhost-user-blk,id=e0,node-name=n0,addr.type=unix,addr.path={self.sock},'
              f'writable=on{self.export}'])
-        until = time.monotonic() + 20
-        while not os.path.exists(self.sock):
-            if self.proc.poll() is not None or time.monotonic() > until:
-                raise RuntimeError('qemu-storage-daemon did not start')
-            time.sleep(0.01)
+        wait_for("qemu-storage-daemon's socket",
+                 lambda: os.path.exists(self.sock) or self.p.poll() is not None)
 
     def kill(self):
-        self.proc.kill()
-        self.proc.wait()
+        self.p.kill()
+        self.p.wait()
 
-    def stop(self):
-        """@return whether it ended well"""
-        self.proc.terminate()
-        return self.proc.wait(timeout=20) == 0
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.p.terminate()
+        check(self.p.wait(timeout=20) == 0, f'qemu-storage-daemon ended with {self.p.returncode}')
 
 
 def image(path, fmt, size):

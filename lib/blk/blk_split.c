@@ -532,10 +532,8 @@ plx_drvq_child_done(struct plx_drvq *dq, struct plx_blk_req *child)
 		fail(dq, p, child->lba, child->status, child->raw);
 	else if (c->bounce != NULL && !to_device(p->req))
 		copy_data(p, c->start, c->bounce, c->len, false);
-	if (p->req->op >= PLX_OP_NVME) {
+	if (p->req->op >= PLX_OP_NVME)
 		p->req->result = child->result;
-		p->raw = child->raw;
-	}
 	p->req->flags |= (uint8_t)(child->flags & PLX_IO_MAYBE_DMA);
 	p->out--;
 	child_free(dq->split, c);

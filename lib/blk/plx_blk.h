@@ -33,7 +33,8 @@
  *    -ENODATA the medium can't give it back; -ENOSPC; -EIO other device errors; -ETIMEDOUT;
  *    -EBUSY the device is being erased (NVMe format, sanitize); -EACCES another host has it
  *    reserved; -ECANCELED by stop or reset; -ESHUTDOWN submitted to a stopped queue; -ENODEV the
- * device is gone. A request that took several commands has the error of its lowest failed block.
+ *    device is gone. A request that took several commands has the error of its lowest failed
+ *    block.
  *  - Zones add: -ERANGE a write past the end of its zone's capacity; -ESPIPE a write elsewhere
  *    than at the write pointer; -ENOSPC the zone is full; -EROFS read-only; -ENXIO offline;
  *    -ETOOMANYREFS too many zones open, -EOVERFLOW active; -EBADFD not in this state of the zone.
@@ -51,7 +52,7 @@
  *    other, and end with the first that fails: what was written is all below it. Two requests
  *    that write to one zone may be executed in any order: wait for the first, or append.
  *  - What a zoned device had in flight at a reset that may have been done is not sent again:
- *    writes, copies and appends end with -ECANCELED, and a report tells what came of them.
+ *    writes, write zeroes, copies and appends end with -ECANCELED, and a report tells what came of them.
  *  - The data of a request must lie in memory that devices reach: EAL memory (rte_malloc,
  *    mempool, mbuf), plx_mem_alloc(), or plx_mem_register()ed. Other memory is bounced.
  *  - Stop, reset and recovery take a queue over from its owner without the owner's help: after
@@ -422,7 +423,9 @@ struct plx_blk_event {
 int plx_blk_open(const char *name, unsigned int flags, struct plx_blk **blk);
 
 /** Close; stops first when it is started. Requests still lent are lost track of: poll them out
- * before. @return 0 or the error of plx_blk_stop(), the device is closed in any case */
+ * before. @return 0; the error of plx_blk_stop(), and it is closed all the same, unless an owner is
+ * stuck inside a call (-ETIMEDOUT): then, and when somebody starts it again meanwhile (-EBUSY), it
+ * stays open; -EINVAL it isn't open */
 int plx_blk_close(struct plx_blk *blk);
 
 /** The attached devices in order of attach, open or not; a device is good until it is detached.

@@ -189,12 +189,13 @@ set_up(void)
 		.block_size = BS,
 		.max_nblk = MAX_NBLK,
 		.max_zeroes_nblk = MAX_NBLK,
+		.max_secure_erase_nblk = MAX_NBLK,
 		.boundary_nblk = BOUNDARY,
 		.max_segs = MAX_SEGS,
 		.meta_size = 8,
 		.pi_type = 1,
 		.pi_size = 8,
-		.caps = PLX_BLK_CAP_COMPARE | PLX_BLK_CAP_WRITE_ZEROES,
+		.caps = PLX_BLK_CAP_COMPARE | PLX_BLK_CAP_WRITE_ZEROES | PLX_BLK_CAP_SECURE_ERASE,
 	};
 
 	memset(&dev, 0, sizeof(dev));
@@ -211,7 +212,7 @@ tear_down(void)
 	plx_blk_stats_get(&made, 0, &st);
 	CHECK_EQ(st.completed, st.ops[PLX_OP_READ] + st.ops[PLX_OP_WRITE] + st.ops[PLX_OP_COMPARE] +
 				       st.ops[PLX_OP_WRITE_ZEROES] + st.ops[PLX_OP_FLUSH] +
-				       st.unknown);
+				       st.ops[PLX_OP_SECURE_ERASE] + st.unknown);
 	CHECK_EQ(st.bounced, dev.bounced);
 	made_close();
 }
@@ -439,6 +440,24 @@ test_ext(void)
 	tear_down();
 }
 
+/* The device's own status is that of the part that failed, whichever part comes back last. */
+static void
+test_raw(void)
+{
+	struct plx_blk_req req = {.op = PLX_OP_SECURE_ERASE, .nblk = 2 * BOUNDARY};
+	int i;
+
+	set_up();
+	dev.bad_lba = BOUNDARY;
+	for (i = 0; i < 20; i++) {
+		req.raw = 0;
+		dev.lowest = UINT64_MAX;
+		CHECK_EQ(run(&req), -ENODATA);
+		CHECK_EQ(req.raw, dev.lowest);
+	}
+	tear_down();
+}
+
 /* What makes no sense does not reach the device. */
 static void
 test_bad_ext(void)
@@ -601,6 +620,7 @@ main(int argc, char **argv)
 	RUN(test_errors);
 	RUN(test_compare);
 	RUN(test_ext);
+	RUN(test_raw);
 	RUN(test_bad_ext);
 	RUN(test_many_run);
 	RUN(test_many_stopped);

@@ -52,7 +52,8 @@
  *    other, and end with the first that fails: what was written is all below it. Two requests
  *    that write to one zone may be executed in any order: wait for the first, or append.
  *  - What a zoned device had in flight at a reset that may have been done is not sent again:
- *    writes, write zeroes, copies and appends end with -ECANCELED, and a report tells what came of them.
+ *    writes, write zeroes, copies and appends end with -ECANCELED, and a report tells what came of
+ * them.
  *  - The data of a request must lie in memory that devices reach: EAL memory (rte_malloc,
  *    mempool, mbuf), plx_mem_alloc(), or plx_mem_register()ed. Other memory is bounced.
  *  - Stop, reset and recovery take a queue over from its owner without the owner's help: after

@@ -26,11 +26,11 @@
  * To whoever manages it (NVMe Base 2.0): format, sanitize by block erase and overwrite, in the
  * background and over resets; short and extended self-tests, which read the devices; namespaces can
  * be detached and attached, deleted, which erases them, and created again, one a device, of its
- *size or smaller; three firmware slots, where an image is "PLXNVMET", a revision of eight
- *characters and anything up to 256 KiB, and activating it changes the revision told and nothing
- *else; reservations of all types for up to 32 hosts a namespace, told apart by the identifier that
- *each sets (feature 81h), which outlive connections but not the process. Where a device is
- *read-only, or conf says so, nothing that destroys data is offered.
+ * size or smaller; three firmware slots, where an image is "PLXNVMET", a revision of eight
+ * characters and anything up to 256 KiB, and activating it changes the revision told and nothing
+ * else; reservations of all types for up to 32 hosts a namespace, told apart by the identifier that
+ * each sets (feature 81h), which outlive connections but not the process. Where a device is
+ * read-only, or conf says so, nothing that destroys data is offered.
  *
  * A host may write anything anywhere: bad commands get their status, bad doorbells an event, and
  * when it takes away memory that a queue lies in, CSTS.CFS says so until it resets the controller.

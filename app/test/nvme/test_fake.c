@@ -268,6 +268,10 @@ failing_create(void)
 		fake_unlock(&f);
 		CHECK_EQ(plx_blk_start(h.blk), 0);
 		io();
+		/* those that were not created the first time: over a look of the watch */
+		h.q = plx_blk_queue_get(h.blk, 2);
+		CHECK(!host_event(&h, PLX_BLK_EVENT_REMOVED, 0, 0.6));
+		io();
 		CHECK_EQ(host_close(&h), 0);
 		end();
 	}

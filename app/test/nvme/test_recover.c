@@ -226,7 +226,9 @@ silent_delete(void)
 	end();
 }
 
-/* ---- shutdown ---- */ static void
+/* ---- shutdown ---- */
+
+static void
 no_shutdown(void)
 {
 	double t;

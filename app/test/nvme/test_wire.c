@@ -57,9 +57,27 @@ test_write_zeroes(void)
 	CHECK(memcmp(issue(PLX_OP_WRITE_ZEROES, PLX_IO_UNMAP | PLX_IO_FUA), want, 64) == 0);
 }
 
+/* What may be sent again after a reset: not what moves a zone's write pointer. */
+static void
+test_repeatable(void)
+{
+	static const uint8_t writes[] = {PLX_OP_WRITE, PLX_OP_WRITE_ZEROES, PLX_OP_COPY};
+	struct plx_blk_req req = {.op = PLX_OP_READ};
+	unsigned int i;
+
+	CHECK(nvme_op_repeatable(&req, true));
+	for (i = 0; i < RTE_DIM(writes); i++) {
+		req.op = writes[i];
+		CHECK(nvme_op_repeatable(&req, false) && !nvme_op_repeatable(&req, true));
+	}
+	req.op = PLX_OP_ZONE_APPEND;
+	CHECK(!nvme_op_repeatable(&req, true));
+}
+
 int
 main(void)
 {
+	RUN(test_repeatable);
 	RUN(test_write_zeroes);
 	return TEST_RESULT();
 }

@@ -4,10 +4,10 @@
  * separate (moved by MPTR) or behind each block's data (moved with it, "extended"); requests have
  * it apart from data either way.
  *
- *	protection information alone, made by the controller	no metadata moves (PRACT)
- *	separate						MPTR: the request's memory, zeroes
- *to write, or a place that nobody reads; copied where the device can't reach it extended
- *data and metadata are copied together
+ * - Protection information alone, made by the controller: no metadata moves (PRACT).
+ * - Separate: MPTR is the request's memory, zeroes to write, or a place that nobody reads. What the
+ *   device can't reach is copied.
+ * - Extended: data and metadata are copied together.
  */
 #include <errno.h>
 #include <inttypes.h>

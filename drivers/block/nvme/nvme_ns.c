@@ -158,7 +158,7 @@ take_off(struct nvme_ns *ns)
 
 	nvme_ctrlr_want_reset(ns->c);
 	for (i = 0; i < ns->blk.info.nb_queues; i++)
-		queue(ns, i)->drop = true;
+		queue(ns, i)->drop = queue(ns, i)->created;
 }
 
 /* Its server is gone, and the queues with it. */

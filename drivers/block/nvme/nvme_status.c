@@ -88,6 +88,7 @@ nvme_op_repeatable(const struct plx_blk_req *req, bool zoned)
 	case PLX_OP_ZONE_APPEND:
 		return false;
 	case PLX_OP_WRITE:
+	case PLX_OP_WRITE_ZEROES:
 	case PLX_OP_COPY:
 		return !zoned;
 	default:

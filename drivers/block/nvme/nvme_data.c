@@ -14,7 +14,6 @@
 #include "nvme_priv.h"
 
 #define SLOT_PRPS (NVME_SLOT_BYTES / sizeof(uint64_t))
-#define SLOT_SGLS (NVME_SLOT_BYTES / sizeof(struct nvme_sgl))
 
 /* Where list entries go: filled up, it continues in a page of the pool. */
 struct list {

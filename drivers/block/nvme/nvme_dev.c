@@ -82,6 +82,34 @@ nvme_map_regs(struct nvme_ctrlr *c)
 	return 0;
 }
 
+/* What an attach takes in any process, once the controller is found: memory, identify, namespaces.
+ */
+int
+nvme_attach_rest(struct nvme_ctrlr *c)
+{
+	PLX_PT_BEGIN(&c->ladder);
+	c->try_rc = nvme_admin_alloc(c);
+	NVME_OR_RETURN(&c->ladder, c->try_rc);
+	PLX_PT_CALL(&c->ladder, c->try_rc, plx_mem_domain_sync(c->vfio->domain),
+		plx_mem_domain_sync(c->vfio->domain));
+	if (c->try_rc == 0)
+		c->try_rc = nvme_admin_map(c);
+	NVME_OR_RETURN(&c->ladder, c->try_rc);
+	if (c->mp != NULL)
+		nvme_mp_ready(c);
+	PLX_PT_CALL(&c->ladder, c->try_rc, nvme_ctrlr_bring_up(c), nvme_ctrlr_bring_up(c));
+	NVME_OR_RETURN(&c->ladder, c->try_rc);
+	PLX_PT_CALL(&c->ladder, c->try_rc, nvme_ctrlr_scan(c), nvme_ctrlr_scan(c));
+	NVME_OR_RETURN(&c->ladder, c->try_rc);
+	if (c->ns == NULL) /* it can be repaired */
+		PLX_LOG(WARNING,
+			"nvme: %s: no usable namespace; plx-nvme list-ns tells what there is",
+			c->name);
+	c->state = NVME_RUNNING;
+	c->tick = plx_deadline_in(NVME_TICK_MS);
+	PLX_PT_END(&c->ladder);
+}
+
 static int
 attach_step(struct nvme_ctrlr *c)
 {
@@ -102,23 +130,8 @@ attach_step(struct nvme_ctrlr *c)
 	NVME_OR_RETURN(&c->pt, c->rc);
 	PLX_PT_CALL(&c->pt, c->rc, nvme_cmb_find(c), nvme_cmb_find(c));
 	NVME_OR_RETURN(&c->pt, c->rc);
-	c->rc = nvme_admin_alloc(c);
-	NVME_OR_RETURN(&c->pt, c->rc);
-	PLX_PT_CALL(&c->pt, c->rc, plx_mem_domain_sync(c->vfio->domain),
-		plx_mem_domain_sync(c->vfio->domain));
-	if (c->rc == 0)
-		c->rc = nvme_admin_map(c);
-	NVME_OR_RETURN(&c->pt, c->rc);
-	PLX_PT_CALL(&c->pt, c->rc, nvme_ctrlr_bring_up(c), nvme_ctrlr_bring_up(c));
-	NVME_OR_RETURN(&c->pt, c->rc);
-	PLX_PT_CALL(&c->pt, c->rc, nvme_ctrlr_scan(c), nvme_ctrlr_scan(c));
-	NVME_OR_RETURN(&c->pt, c->rc);
-	if (c->ns == NULL) /* it can be repaired */
-		PLX_LOG(WARNING,
-			"nvme: %s: no usable namespace; plx-nvme list-ns tells what there is",
-			c->name);
-	c->state = NVME_RUNNING;
-	c->tick = plx_deadline_in(NVME_TICK_MS);
+	PLX_PT_CALL(&c->pt, c->rc, nvme_attach_rest(c), nvme_attach_rest(c));
+	PLX_PT_RETURN(&c->pt, c->rc);
 	PLX_PT_END(&c->pt);
 }
 
@@ -189,19 +202,29 @@ attach_end(struct nvme_ctrlr *c, int rc)
 	return rc;
 }
 
+struct nvme_ctrlr *
+nvme_ctrlr_new(struct plx_dev *dev)
+{
+	struct nvme_ctrlr *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	dev->priv = c;
+	c->dev = dev;
+	c->name = dev->name;
+	c->intr_orphan = -1;
+	return c;
+}
+
 static int
 nvme_attach(struct plx_dev *dev)
 {
-	struct nvme_ctrlr *c = calloc(1, sizeof(*c));
+	struct nvme_ctrlr *c = nvme_ctrlr_new(dev);
 	int rc;
 
 	if (c == NULL)
 		return -ENOMEM;
-	dev->priv = c;
-	c->dev = dev;
 	c->vfio = dev->pci->vfio;
-	c->name = dev->name;
-	c->intr_orphan = -1;
 	rc = parse_args(c);
 	if (rc == 0)
 		rc = nvme_quirks_find(c);

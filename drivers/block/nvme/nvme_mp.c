@@ -154,8 +154,9 @@ take_opened(struct nvme_mp *mp, struct plx_mp_msg *msg)
 	return 0;
 }
 
-static void
-admin_ready(struct nvme_ctrlr *c)
+/* Its admin queue, that is the channel, may be used. */
+void
+nvme_mp_ready(struct nvme_ctrlr *c)
 {
 	nvme_admin_reset(c);
 	c->admin.aer_refused = true; /* they are the primary's */
@@ -267,7 +268,7 @@ nvme_mp_disable(struct nvme_ctrlr *c)
 	if (mp->closed != 0 || !mp->resume)
 		PLX_PT_RETURN(&c->sub, -ENODEV);
 	mp->park = mp->resume = false;
-	admin_ready(c);
+	nvme_mp_ready(c);
 	PLX_PT_END(&c->sub);
 }
 
@@ -329,20 +330,8 @@ nvme_mp_attach_step(struct nvme_ctrlr *c)
 				c->name);
 		PLX_PT_RETURN(&c->pt, mp->closed != 0 ? mp->closed : -ETIMEDOUT);
 	}
-	c->rc = nvme_admin_alloc(c);
-	NVME_OR_RETURN(&c->pt, c->rc);
-	PLX_PT_CALL(&c->pt, c->rc, plx_mem_domain_sync(c->vfio->domain),
-		plx_mem_domain_sync(c->vfio->domain));
-	if (c->rc == 0)
-		c->rc = nvme_admin_map(c);
-	NVME_OR_RETURN(&c->pt, c->rc);
-	admin_ready(c);
-	PLX_PT_CALL(&c->pt, c->rc, nvme_ctrlr_bring_up(c), nvme_ctrlr_bring_up(c));
-	NVME_OR_RETURN(&c->pt, c->rc);
-	PLX_PT_CALL(&c->pt, c->rc, nvme_ctrlr_scan(c), nvme_ctrlr_scan(c));
-	NVME_OR_RETURN(&c->pt, c->rc);
-	c->state = NVME_RUNNING;
-	c->tick = plx_deadline_in(NVME_TICK_MS);
+	PLX_PT_CALL(&c->pt, c->rc, nvme_attach_rest(c), nvme_attach_rest(c));
+	PLX_PT_RETURN(&c->pt, c->rc);
 	PLX_PT_END(&c->pt);
 }
 
@@ -377,21 +366,16 @@ open_channel(struct nvme_ctrlr *c)
 static int
 mp_attach(struct plx_dev *dev)
 {
-	struct nvme_ctrlr *c = calloc(1, sizeof(*c));
 	struct nvme_mp *mp = calloc(1, sizeof(*mp));
+	struct nvme_ctrlr *c = mp != NULL ? nvme_ctrlr_new(dev) : NULL;
 	int rc;
 
-	if (c == NULL || mp == NULL) {
-		free(c);
+	if (c == NULL) {
 		free(mp);
 		return -ENOMEM;
 	}
-	dev->priv = c;
-	c->dev = dev;
 	c->mp = mp;
 	mp->c = c;
-	c->name = dev->name;
-	c->intr_orphan = -1;
 	rc = open_channel(c);
 	return rc != 0 ? rc : nvme_mp_attach_step(c);
 }
@@ -420,8 +404,7 @@ extern const struct plx_driver plx_nvme_mp_driver;
 const struct plx_driver plx_nvme_mp_driver = {
 	.name = "mp",
 	.help = "mp:NAME[,queues=4][,name=NAME], in a secondary process; NAME is that of an "
-		"attached "
-		"NVMe controller in the primary",
+		"attached NVMe controller in the primary",
 	.keys = mp_keys,
 	.attach = mp_attach,
 	.poll = nvme_poll,

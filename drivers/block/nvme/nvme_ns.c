@@ -116,15 +116,25 @@ check_ns(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id,
 
 /* ---- the state machines of the class's operations ---- */
 
-/* What is parked or running goes on at the controller; a dead one has ended everything. */
+/* What is parked or running goes on at the controller. */
 static bool
 may_run(const struct nvme_ns *ns)
 {
 	const struct nvme_ctrlr *c = ns->c;
 
-	if (c->state == NVME_DEAD)
-		return true;
 	return c->state == NVME_RUNNING && !c->reset_wanted && c->owner == NULL && !c->watching;
+}
+
+/* Get hold of the controller's admin queue. @return 0; -EINPROGRESS; -ENODEV it is dead */
+static int
+own(struct nvme_ns *ns)
+{
+	if (ns->c->state == NVME_DEAD)
+		return -ENODEV;
+	if (!may_run(ns))
+		return -EINPROGRESS;
+	ns->c->owner = ns;
+	return 0;
 }
 
 static struct nvme_qpair *
@@ -181,10 +191,8 @@ start_step(struct nvme_ns *ns)
 	struct nvme_ctrlr *c = ns->c;
 
 	PLX_PT_BEGIN(&ns->pt);
-	PLX_PT_WAIT(&ns->pt, may_run(ns));
-	if (c->state == NVME_DEAD)
-		PLX_PT_RETURN(&ns->pt, -ENODEV);
-	c->owner = ns;
+	PLX_PT_CALL(&ns->pt, ns->rc, own(ns), own(ns));
+	NVME_OR_RETURN(&ns->pt, ns->rc);
 	PLX_PT_CALL(&ns->pt, ns->rc, plx_mem_domain_sync(c->vfio->domain),
 		plx_mem_domain_sync(c->vfio->domain));
 	for (ns->i = 0; ns->rc == 0 && ns->i < ns->blk.info.nb_queues; ns->i++)
@@ -227,14 +235,12 @@ stop_step(struct nvme_ns *ns)
 	struct nvme_ctrlr *c = ns->c;
 
 	PLX_PT_BEGIN(&ns->pt);
-	PLX_PT_WAIT(&ns->pt, may_run(ns) || c->waiting);
-	if (c->state == NVME_DEAD)
-		PLX_PT_RETURN(&ns->pt, -ENODEV);
+	PLX_PT_WAIT(&ns->pt, (ns->rc = own(ns)) != -EINPROGRESS || c->waiting);
 	if (c->waiting) {
 		forget_all(ns);
 		PLX_PT_RETURN(&ns->pt, 0);
 	}
-	c->owner = ns;
+	NVME_OR_RETURN(&ns->pt, ns->rc);
 	ns->until = plx_deadline_in(DRAIN_MS);
 	PLX_PT_WAIT(&ns->pt,
 		drain_all(ns) == 0 || plx_deadline_past(ns->until) || c->state == NVME_DEAD);
@@ -258,7 +264,7 @@ reset_step(struct nvme_ns *ns)
 	struct nvme_ctrlr *c = ns->c;
 
 	PLX_PT_BEGIN(&ns->pt);
-	PLX_PT_WAIT(&ns->pt, may_run(ns) || c->reset_wanted);
+	PLX_PT_WAIT(&ns->pt, may_run(ns) || c->reset_wanted || c->state == NVME_DEAD);
 	if (c->state == NVME_DEAD)
 		PLX_PT_RETURN(&ns->pt, -ENODEV);
 	c->gentle = !c->reset_wanted;
@@ -274,10 +280,8 @@ admin_step(struct nvme_ns *ns)
 	struct nvme_ctrlr *c = ns->c;
 
 	PLX_PT_BEGIN(&ns->pt);
-	PLX_PT_WAIT(&ns->pt, may_run(ns));
-	if (c->state == NVME_DEAD)
-		PLX_PT_RETURN(&ns->pt, -ENODEV);
-	c->owner = ns;
+	PLX_PT_CALL(&ns->pt, ns->rc, own(ns), own(ns));
+	NVME_OR_RETURN(&ns->pt, ns->rc);
 	ns->rc = nvme_pass_prepare(c, ns->cmd);
 	if (ns->rc == 0)
 		PLX_PT_CALL(&ns->pt, ns->rc, plx_mem_domain_sync(c->vfio->domain),

@@ -274,7 +274,8 @@ struct nvme_ctrlr {
 	uint32_t admin_ms; /* bound of an admin command */
 
 	/* state machines */
-	struct plx_pt ladder, pt, up, sub, sub2, io; /* each is called by those before it */
+	struct plx_pt ladder, pt, up, sub, sub2, io; /* each is called by those before it; an
+						      * attach is pt, ladder, up */
 	int try_rc, rc, up_rc, sub_rc, sub2_rc, io_rc;
 	struct plx_pt look, intr; /* beside them */
 	int look_rc, intr_rc;
@@ -462,6 +463,8 @@ int nvme_ctrlr_bring_up(struct nvme_ctrlr *c);
 int nvme_ctrlr_scan(struct nvme_ctrlr *c);
 
 /* nvme_dev.c */
+struct nvme_ctrlr *nvme_ctrlr_new(struct plx_dev *dev);
+int nvme_attach_rest(struct nvme_ctrlr *c);
 void nvme_quarantine(struct nvme_ctrlr *c, void *mem);
 int nvme_map_regs(struct nvme_ctrlr *c);
 int nvme_poll(struct plx_dev *dev);
@@ -491,6 +494,7 @@ void nvme_lend_free(struct nvme_ctrlr *c);
 void nvme_mp_submit(struct nvme_ctrlr *c, const struct nvme_sqe *sqe, uint16_t cid);
 int nvme_mp_disable(struct nvme_ctrlr *c);
 int nvme_mp_attach_step(struct nvme_ctrlr *c);
+void nvme_mp_ready(struct nvme_ctrlr *c);
 void nvme_mp_poll(struct nvme_ctrlr *c);
 bool nvme_mp_off(const struct nvme_ctrlr *c);
 

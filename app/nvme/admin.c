@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Features, format, sanitize, firmware, self-test, reset. */
+/* Features, format, sanitize, firmware, reset. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,7 +193,7 @@ cmd_sanitize(struct cli *c)
 	return rc;
 }
 
-/* Send the image in the file named by option i; option k: where it begins. */
+/* Send the image in the file named by option i. */
 static int
 download(const struct cli *c, unsigned int i, uint64_t offset)
 {

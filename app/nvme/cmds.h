@@ -6,6 +6,8 @@
 #include "cli.h"
 
 /* id.c */
+/* @return Identify Controller for free(), or NULL after one line */
+struct nvme_id_ctrl *cli_id_ctrl(const struct cli *c);
 int cmd_list(struct cli *c);
 int cmd_id_ctrl(struct cli *c);
 int cmd_id_ns(struct cli *c);
@@ -41,8 +43,10 @@ int cmd_report_zones(struct cli *c);
 int cmd_admin_passthru(struct cli *c);
 int cmd_io_passthru(struct cli *c);
 extern const struct cli_option pass_options[];
-/* Start a queue of the device and run one request. @return 0, -errno, or the NVMe status */
-int cli_io(struct plx_blk *blk, struct plx_blk_req *req);
+/* Start the device with one queue. @return 0 or -errno */
+int cli_start(struct plx_blk *blk, struct plx_blkq **q);
+/* Run one request. @return 0, -errno, or the NVMe status */
+int cli_io(struct plx_blkq *q, struct plx_blk_req *req);
 /* resv.c */
 int cmd_resv_register(struct cli *c);
 int cmd_resv_acquire(struct cli *c);

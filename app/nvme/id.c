@@ -74,14 +74,25 @@ ctrl_json(const struct nvme_id_ctrl *id)
 	return cli_print_json(o);
 }
 
-int
-cmd_id_ctrl(struct cli *c)
+struct nvme_id_ctrl *
+cli_id_ctrl(const struct cli *c)
 {
 	struct nvme_id_ctrl *id = calloc(1, sizeof(*id));
 	int rc = id == NULL ? -ENOMEM
 			    : plx_nvme_identify(c->dev, NVME_IDENTIFY_CNS_CTRL, 0, 0, 0, id);
 
-	rc = cli_result(c, rc);
+	if (cli_result(c, rc) == CLI_OK)
+		return id;
+	free(id);
+	return NULL;
+}
+
+int
+cmd_id_ctrl(struct cli *c)
+{
+	struct nvme_id_ctrl *id = cli_id_ctrl(c);
+	int rc = id != NULL ? CLI_OK : CLI_FAIL;
+
 	if (rc == CLI_OK && c->a.format == CLI_JSON) {
 		rc = ctrl_json(id);
 	} else if (rc == CLI_OK && c->a.format == CLI_BINARY) {

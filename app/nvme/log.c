@@ -118,23 +118,37 @@ error_text(const struct nvme_error_log_page *e, unsigned int i)
 		nvme_status_to_string(status >> 1 & 0x7ff, false), "phase_tag", status & 1u);
 }
 
+static int
+errors_json(const struct nvme_error_log_page *log, uint32_t n)
+{
+	json_object *o, *errors = json_object_new_array();
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint16_t status = rte_le_to_cpu_16(log[i].status_field);
+
+		o = json_object_new_object();
+		cli_json_fields(o, error_fields, RTE_DIM(error_fields), &log[i]);
+		json_object_object_add(o, "status_field", json_object_new_int(status >> 1));
+		json_object_object_add(o, "phase_tag", json_object_new_int(status & 1));
+		json_object_array_add(errors, o);
+	}
+	o = json_object_new_object();
+	json_object_object_add(o, "errors", errors);
+	return cli_print_json(o);
+}
+
 int
 cmd_error_log(struct cli *c)
 {
-	uint32_t n = c->a.given[0] ? (uint32_t)c->a.num[0] : ERRORS_DEFAULT;
-	json_object *o, *errors;
+	uint64_t want = c->a.given[0] ? c->a.num[0] : ERRORS_DEFAULT;
+	struct nvme_id_ctrl *id = cli_id_ctrl(c);
 	struct nvme_error_log_page *log;
-	struct nvme_id_ctrl *id;
+	uint32_t n;
 	int rc = CLI_OK;
 
-	id = calloc(1, sizeof(*id));
-	if (cli_result(c, id == NULL ? -ENOMEM
-				     : plx_nvme_identify(c->dev, NVME_IDENTIFY_CNS_CTRL, 0, 0, 0,
-					       id)) != CLI_OK) {
-		free(id);
+	if (id == NULL)
 		return CLI_FAIL;
-	}
-	n = RTE_MAX(RTE_MIN(n, id->elpe + 1u), 1u);
+	n = RTE_MAX((uint32_t)RTE_MIN(want, id->elpe + 1u), 1u);
 	free(id);
 	log = cli_get_log(c, NVME_LOG_LID_ERROR, 0, n * (uint32_t)sizeof(*log));
 	if (log == NULL)
@@ -147,19 +161,7 @@ cmd_error_log(struct cli *c)
 		for (uint32_t i = 0; i < n; i++)
 			error_text(&log[i], i);
 	} else {
-		errors = json_object_new_array();
-		for (uint32_t i = 0; i < n; i++) {
-			uint16_t status = rte_le_to_cpu_16(log[i].status_field);
-
-			o = json_object_new_object();
-			cli_json_fields(o, error_fields, RTE_DIM(error_fields), &log[i]);
-			json_object_object_add(o, "status_field", json_object_new_int(status >> 1));
-			json_object_object_add(o, "phase_tag", json_object_new_int(status & 1));
-			json_object_array_add(errors, o);
-		}
-		o = json_object_new_object();
-		json_object_object_add(o, "errors", errors);
-		rc = cli_print_json(o);
+		rc = errors_json(log, n);
 	}
 	free(log);
 	return rc;

@@ -10,7 +10,6 @@
 #include <rte_byteorder.h>
 #include <rte_common.h>
 
-#include "plx_ctrl.h"
 #include "plx_mem.h"
 
 #include "cmds.h"
@@ -86,15 +85,13 @@ attach(struct cli *c, bool on)
 		text = *end == ',' ? end + 1 : NULL;
 	}
 	if (n == 0) {
-		id = calloc(1, sizeof(*id));
-		rc = cli_result(c, id == NULL ? -ENOMEM
-					      : plx_nvme_identify(c->dev, NVME_IDENTIFY_CNS_CTRL, 0,
-							0, 0, id));
-		ids[n++] = id != NULL ? rte_le_to_cpu_16(id->cntlid) : 0;
+		id = cli_id_ctrl(c);
+		if (id == NULL)
+			return CLI_FAIL;
+		ids[n++] = rte_le_to_cpu_16(id->cntlid);
 		free(id);
 	}
-	if (rc == CLI_OK)
-		rc = cli_result(c, plx_nvme_ns_attach(c->dev, c->a.nsid, ids, n, on));
+	rc = cli_result(c, plx_nvme_ns_attach(c->dev, c->a.nsid, ids, n, on));
 	if (rc == CLI_OK)
 		printf("%s: Success, nsid:%u\n", c->cmd->name, c->a.nsid);
 	return rc;
@@ -126,16 +123,6 @@ state_name(uint8_t state)
 		[PLX_ZONE_OFFLINE] = "OFFLINE"};
 
 	return state < RTE_DIM(names) && names[state] != NULL ? names[state] : "?";
-}
-
-static int
-io(struct plx_blkq *q, struct plx_blk_req *req)
-{
-	while (plx_blkq_submit(q, &req, 1) == 0)
-		plx_ctrl_poll();
-	while (plx_blkq_poll(q, &req, 1) == 0)
-		plx_ctrl_poll();
-	return req->status;
 }
 
 struct zones {
@@ -178,11 +165,9 @@ report(const struct cli *c, struct zones *z, uint64_t lba, uint64_t max)
 	while (done < max && lba < z->info.nblocks) {
 		req = (struct plx_blk_req){
 			.op = PLX_OP_ZONE_REPORT, .lba = lba, .nblk = z->nblk, .buf = z->report};
-		rc = io(z->q, &req);
-		if (rc != 0) {
-			cli_say("report-zones: %s", strerror(-rc));
-			return CLI_FAIL;
-		}
+		rc = cli_result(c, cli_io(z->q, &req));
+		if (rc != CLI_OK)
+			return rc;
 		n = RTE_MIN(req.result, z->room);
 		for (uint64_t i = 0; i < n && done < max; i++, done++)
 			zone(c, z, &z->report->zones[i]);
@@ -194,19 +179,12 @@ report(const struct cli *c, struct zones *z, uint64_t lba, uint64_t max)
 }
 
 static int
-start(struct zones *z)
+start(const struct cli *c, struct zones *z)
 {
-	int rc = plx_blk_configure(z->blk, 1);
+	int rc = cli_result(c, cli_start(z->blk, &z->q));
 
-	if (rc == 0)
-		rc = plx_blkq_setup(z->blk, 0, NULL);
-	if (rc == 0)
-		rc = plx_blk_start(z->blk);
-	if (rc != 0) {
-		cli_say("report-zones: %s", strerror(-rc));
-		return CLI_FAIL;
-	}
-	z->q = plx_blk_queue_get(z->blk, 0);
+	if (rc != CLI_OK)
+		return rc;
 	z->nblk = RTE_MAX(65536 / z->info.block_size, 1u);
 	z->room = (uint32_t)((z->nblk * (size_t)z->info.block_size - sizeof(*z->report)) /
 			     sizeof(struct plx_zone));
@@ -235,7 +213,7 @@ cmd_report_zones(struct cli *c)
 		return CLI_FAIL;
 	}
 	z.list = json_object_new_array();
-	rc = start(&z);
+	rc = start(c, &z);
 	if (rc == CLI_OK && c->a.format == CLI_TEXT)
 		printf("nr_zones: %u\n", z.info.nb_zones);
 	if (rc == CLI_OK)

@@ -140,18 +140,21 @@ cmd_admin_passthru(struct cli *c)
 }
 
 int
-cli_io(struct plx_blk *blk, struct plx_blk_req *req)
+cli_start(struct plx_blk *blk, struct plx_blkq **q)
 {
-	struct plx_blkq *q;
 	int rc = plx_blk_configure(blk, 1);
 
 	if (rc == 0)
 		rc = plx_blkq_setup(blk, 0, NULL);
 	if (rc == 0)
 		rc = plx_blk_start(blk);
-	if (rc != 0)
-		return rc;
-	q = plx_blk_queue_get(blk, 0);
+	*q = plx_blk_queue_get(blk, 0);
+	return rc;
+}
+
+int
+cli_io(struct plx_blkq *q, struct plx_blk_req *req)
+{
 	while (plx_blkq_submit(q, &req, 1) == 0)
 		plx_ctrl_poll();
 	while (plx_blkq_poll(q, &req, 1) == 0)
@@ -166,6 +169,7 @@ cmd_io_passthru(struct cli *c)
 	struct plx_blk_ext ext = {.nvme = &cmd};
 	struct plx_blk_req req = {.op = PLX_OP_NVME, .ext = &ext};
 	struct plx_blk *blk;
+	struct plx_blkq *q;
 	uint32_t nsid;
 	int rc = fill(c, &cmd);
 
@@ -178,7 +182,9 @@ cmd_io_passthru(struct cli *c)
 	req.buf = plx_mem_alloc(cmd.data_len + 1u, 4096, -1);
 	rc = req.buf == NULL ? CLI_FAIL : load(c, req.buf, cmd.data_len);
 	if (rc == CLI_OK)
-		rc = cli_result(c, cli_io(blk, &req));
+		rc = cli_result(c, cli_start(blk, &q));
+	if (rc == CLI_OK)
+		rc = cli_result(c, cli_io(q, &req));
 	if (rc == CLI_OK)
 		rc = show(c, &cmd, req.buf, req.result);
 	plx_blk_close(blk);

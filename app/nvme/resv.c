@@ -23,11 +23,14 @@ send(const struct cli *c, uint32_t nsid, struct plx_nvme_cmd *cmd, void *data)
 	struct plx_blk_ext ext = {.nvme = cmd};
 	struct plx_blk_req req = {.op = PLX_OP_NVME, .ext = &ext, .buf = data};
 	struct plx_blk *blk;
+	struct plx_blkq *q;
 	int rc = cli_open(c, nsid, cmd->to_device ? PLX_BLK_O_WRITE : 0, &blk);
 
 	if (rc != CLI_OK)
 		return rc;
-	rc = cli_result(c, cli_io(blk, &req));
+	rc = cli_result(c, cli_start(blk, &q));
+	if (rc == CLI_OK)
+		rc = cli_result(c, cli_io(q, &req));
 	plx_blk_close(blk);
 	return rc;
 }

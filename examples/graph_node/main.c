@@ -9,7 +9,7 @@
  *	                '-----------------------------------> disk-tx <-----'
  *
  * It is kept to what the graph is about: for packets of a lost device, events and leaving Pollux
- *see there. rte_graph is experimental in DPDK 22.11. Build, in the same way, and run:
+ * see there. rte_graph is experimental in DPDK 22.11. Build, in the same way, and run:
  *	e=../embed_dataplane
  *	cc -DALLOW_EXPERIMENTAL_API -I$e -o graph_node main.c $e/aoe.c $e/port.c \
  *		$(pkg-config --cflags --libs pollux)

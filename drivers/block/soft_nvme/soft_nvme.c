@@ -131,7 +131,6 @@ static int
 make_path(struct soft *s)
 {
 	char dir[] = "/tmp/plx-XXXXXX";
-
 	int rc;
 
 	if (mkdtemp(dir) == NULL) {

@@ -398,6 +398,26 @@ plx_blkq_setup(struct plx_blk *blk, uint16_t qid, const struct plx_blkq_conf *co
 	return rc;
 }
 
+/* What version 1 is: programs have it compiled in. Another layout is another version of the call.
+ */
+static_assert(offsetof(struct plx_blkq, submit) == 0 && offsetof(struct plx_blkq, poll) == 8 &&
+		      offsetof(struct plx_blkq, busy) == 16 &&
+		      offsetof(struct plx_blkq, qid) == 20 &&
+		      offsetof(struct plx_blkq, depth) == 22 &&
+		      offsetof(struct plx_blkq, inflight) == 24 &&
+		      offsetof(struct plx_blkq, blk) == 32 && offsetof(struct plx_blkq, lib) == 40,
+	"a queue");
+static_assert(offsetof(struct plx_blk_req, flags) == 1 && offsetof(struct plx_blk_req, nseg) == 2 &&
+		      offsetof(struct plx_blk_req, status) == 4 &&
+		      offsetof(struct plx_blk_req, lba) == 8 &&
+		      offsetof(struct plx_blk_req, nblk) == 16 &&
+		      offsetof(struct plx_blk_req, raw) == 20 &&
+		      offsetof(struct plx_blk_req, buf) == 24 &&
+		      offsetof(struct plx_blk_req, ext) == 32 &&
+		      offsetof(struct plx_blk_req, user) == 40 &&
+		      offsetof(struct plx_blk_req, drv) == 48,
+	"a request");
+
 struct plx_blkq *
 plx_blk_queue_get_v1(const struct plx_blk *blk, uint16_t qid)
 {

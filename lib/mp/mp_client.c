@@ -36,6 +36,15 @@ on_refused(struct plx_mp_chan *ch, struct mp_packet *p)
 	mp_chan_end(ch, p->h.rc < 0 ? p->h.rc : -EPROTO);
 }
 
+static void
+give_back(const struct mp_alloc *a)
+{
+	struct mp_head h = {.type = MP_FREE, .len = sizeof(*a)};
+
+	if (a->va != 0 && client.primary.fd >= 0)
+		mp_send(client.primary.fd, &h, a, NULL, 0);
+}
+
 static int
 on_packet(struct mp_packet *p)
 {
@@ -48,6 +57,8 @@ on_packet(struct mp_packet *p)
 		on_refused(ch, p);
 	else if (p->h.type == MP_CLOSE && ch != NULL)
 		mp_chan_end(ch, -ENODEV);
+	else if (p->h.type == MP_ALLOCED) /* nobody waits for it any more */
+		give_back((const struct mp_alloc *)p->m.data);
 	mp_close_fds(&p->m);
 	return rc;
 }
@@ -111,15 +122,6 @@ await(enum mp_type type, struct mp_packet *p)
 	return rc > 0 ? 0 : rc;
 }
 
-static void
-give_back(const struct mp_alloc *a)
-{
-	struct mp_head h = {.type = MP_FREE, .len = sizeof(*a)};
-
-	if (client.primary.fd >= 0)
-		mp_send(client.primary.fd, &h, a, NULL, 0);
-}
-
 /* An answer that came too late for another request goes back. */
 static int
 await_memory(struct mp_alloc *a)
@@ -132,7 +134,7 @@ await_memory(struct mp_alloc *a)
 		if (rc != 0)
 			return rc;
 		memcpy(a, client.answer.m.data, sizeof(*a));
-		if (a->seq != seq && a->va != 0)
+		if (a->seq != seq)
 			give_back(a);
 	} while (a->seq != seq);
 	return 0;
@@ -151,6 +153,8 @@ borrow_locked(struct mp_alloc *a)
 		rc = await_memory(a);
 	if (rc == 0 && a->va != 0 && mp_loan_add(&client.primary.loans, (void *)a->va) == 0)
 		return (void *)a->va;
+	if (rc == 0)
+		give_back(a);
 	if (rc == 0)
 		PLX_LOG(ERR,
 			"mem: the primary process has no %zu bytes; give it more memory: -m MB",

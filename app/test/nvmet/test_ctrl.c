@@ -315,6 +315,37 @@ test_unmap(void)
 	host_unserve(ctrl);
 }
 
+/* The same at the very end of the address space, where the last address plus one is 0. */
+static void
+test_unmap_top(void)
+{
+	struct plx_nvmet *ctrl = host_serve(NULL, 1, "ram:size=4M");
+	const uint64_t len = 1 << 20, top = 0 - len;
+	const struct host_cqe *cqe;
+	struct host_cmd c;
+	struct host h;
+
+	host_open(&h, ctrl);
+	CHECK_EQ(host_enable(&h, 16), 1);
+	CHECK_EQ(wire_map(h.w, top, len, h.fd, 8 << 20, true), 0);
+	cqe = (const void *)(h.mem + (8 << 20));
+	h.q[1] = (struct host_ring){
+		.sq_iova = host_alloc(&h, 4096), .cq_iova = top, .sq_size = 16, .cq_size = 16};
+	CHECK_EQ(host_create_cq(&h, 1, 16, 1, 0), 0);
+	CHECK_EQ(host_create_sq(&h, 1, 16, 1), 0);
+	CHECK_EQ(wire_unmap(h.w, top, len), 0);
+	c = host_rw_cmd(nvme_cmd_read, 1, 0, 1, host_alloc(&h, 4096), 0);
+	host_put(&h, 1, &c);
+	host_ring(&h, 1);
+	CHECK(host_silent(&h, 0));
+	CHECK_EQ(cqe->dw[3], 0);
+	CHECK_EQ(wire_map(h.w, top, len, h.fd, 8 << 20, true), 0);
+	CHECK(host_silent(&h, 0));
+	CHECK_EQ(cqe->dw[3], h.q[1].cid | 1u << 16);
+	host_close(&h);
+	host_unserve(ctrl);
+}
+
 /* A client vanishes at any moment; the next finds a fresh controller. */
 static void
 test_clients(void)
@@ -415,6 +446,7 @@ main(int argc, char **argv)
 	RUN(test_reset);
 	RUN(test_bus_master);
 	RUN(test_unmap);
+	RUN(test_unmap_top);
 	RUN(test_clients);
 	RUN(test_interrupts);
 	RUN(test_no_map);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Admin commands (NVMe 1.4, 5). Most end at once; deletes and formats end when their I/O does, and
+ * Admin commands (NVMe 1.4, 5). Most end at once; those that start I/O end when that does, and
  * Async Event Requests when something happens.
  */
 #include "nvmet_priv.h"

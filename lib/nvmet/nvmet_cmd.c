@@ -307,10 +307,7 @@ finish(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd, uint16_t
 	sq->inflight--;
 	sq->cq->inflight--;
 	nvmet_post(c, sq, (uint16_t)user, status, status == 0 ? result : 0);
-	cmd->req.raw = 0;
-	nvmet_meta_end(cmd);
-	nvmet_zns_end(cmd);
-	nvmet_cmd_free(c, cmd);
+	nvmet_cmd_drop(c, cmd);
 }
 
 void
@@ -335,16 +332,18 @@ begin_flush(struct nvmet_ns *ns, struct nvmet_cmd *cmd, void *user)
 	nvmet_cmd_again(ns, cmd);
 }
 
-void
+bool
 nvmet_flush_quiet(struct plx_nvmet *c, struct nvmet_ns *ns)
 {
 	struct nvmet_cmd *cmd;
 
 	if ((ns->info.caps & PLX_BLK_CAP_FLUSH) == 0 || ns->gone)
-		return;
+		return false;
 	cmd = nvmet_cmd_alloc(c);
-	if (cmd != NULL)
-		begin_flush(ns, cmd, nvmet_user(0, 0, NVMET_STEP_QUIET));
+	if (cmd == NULL)
+		return false;
+	begin_flush(ns, cmd, nvmet_user(0, 0, NVMET_STEP_QUIET));
+	return true;
 }
 
 void
@@ -355,7 +354,8 @@ nvmet_cmd_back(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *cmd)
 
 	switch ((enum nvmet_step)(user >> 32)) {
 	case NVMET_STEP_QUIET:
-		nvmet_cmd_free(c, cmd);
+		nvmet_cache_flushed(c, nvmet_status_of(ns, &cmd->req));
+		nvmet_cmd_drop(c, cmd);
 		return;
 	case NVMET_STEP_JOB:
 		nvmet_job_back(c, ns, cmd);
@@ -468,6 +468,7 @@ nvmet_cmd_drop(struct plx_nvmet *c, struct nvmet_cmd *cmd)
 {
 	if ((uintptr_t)cmd->req.user >> 32 == NVMET_STEP_JOB)
 		c->job.out = c->job.stale = false;
+	cmd->req.raw = 0;
 	nvmet_meta_end(cmd);
 	nvmet_zns_end(cmd);
 	nvmet_cmd_free(c, cmd);

@@ -47,7 +47,7 @@ nvmet_features_reset(struct plx_nvmet *c)
 	c->temp_over = UINT16_MAX;
 	c->temp_under = 0;
 	memset(c->vec_cd, 0, sizeof(c->vec_cd));
-	c->fua_all = 0;
+	c->fua_all = c->flushing = 0;
 	c->lbafee = false;
 }
 
@@ -107,36 +107,51 @@ set_vector(struct plx_nvmet *c, uint32_t v)
 	return 0;
 }
 
-/* With the cache off, every write is forced out; what was written before is flushed now. */
-static uint16_t
-set_cache(struct plx_nvmet *c, uint32_t v)
+/*
+ * With the cache off, every write is forced out. What was written before is flushed first: a host
+ * that hears of the end need not flush any more.
+ */
+static uint32_t
+set_cache(struct plx_nvmet *c, uint16_t cid, uint32_t v)
 {
+	bool on = (v & 1) != 0;
 	uint32_t i;
 
 	if (!c->vwc)
 		return NVMET_ERR(GENERIC, INVALID_FIELD);
-	if (c->nfree < c->nns)
+	if (!on && (c->nfree < c->nns || c->flushing != 0))
 		return NVMET_SC(GENERIC, CMD_INTERRUPTED);
-	c->fua_all = (v & 1) != 0 ? 0 : NVMET_DW12_FUA;
-	for (i = 0; c->fua_all != 0 && i < c->nns; i++)
-		nvmet_flush_quiet(c, &c->ns[i]);
-	return 0;
+	c->feat[NVME_FEAT_FID_VOLATILE_WC] = on;
+	c->fua_all = on ? 0 : NVMET_DW12_FUA;
+	for (i = 0; !on && i < c->nns; i++)
+		c->flushing += nvmet_flush_quiet(c, &c->ns[i]);
+	if (on || c->flushing == 0)
+		return 0;
+	c->flush_cid = cid;
+	c->flush_status = 0;
+	return NVMET_LATER;
+}
+
+void
+nvmet_cache_flushed(struct plx_nvmet *c, uint16_t status)
+{
+	if (c->flushing == 0)
+		return;
+	if (status != 0)
+		c->flush_status = status;
+	if (--c->flushing == 0)
+		nvmet_admin_done(c, c->flush_cid, c->flush_status, 0);
 }
 
 static uint16_t
 set_kept(struct plx_nvmet *c, uint32_t fid, uint32_t v)
 {
-	uint16_t rc = 0;
-
 	if (fid == NVME_FEAT_FID_POWER_MGMT && (v & 0x1f) != 0) /* one power state */
-		rc = NVMET_ERR(GENERIC, INVALID_FIELD);
-	else if (fid == NVME_FEAT_FID_ERR_RECOVERY && (v >> 16 & 1) != 0) /* no DULBE */
-		rc = NVMET_ERR(GENERIC, INVALID_FIELD);
-	else if (fid == NVME_FEAT_FID_VOLATILE_WC)
-		rc = set_cache(c, v);
-	if (rc == 0)
-		c->feat[fid] = v & kept[fid];
-	return rc;
+		return NVMET_ERR(GENERIC, INVALID_FIELD);
+	if (fid == NVME_FEAT_FID_ERR_RECOVERY && (v >> 16 & 1) != 0) /* no DULBE */
+		return NVMET_ERR(GENERIC, INVALID_FIELD);
+	c->feat[fid] = v & kept[fid];
+	return 0;
 }
 
 /* Host Behavior Support, for namespaces of extended formats: LBAFEE is its third byte. */
@@ -161,7 +176,7 @@ get_behavior(struct plx_nvmet *c, const struct nvmet_sqe *e, bool current)
 	return nvmet_data_put(c, e, now, sizeof(now), 512);
 }
 
-uint16_t
+uint32_t
 nvmet_set_features(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *result)
 {
 	uint32_t dw10 = rte_le_to_cpu_32(e->cdw10), v = rte_le_to_cpu_32(e->cdw11);
@@ -178,6 +193,8 @@ nvmet_set_features(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *res
 		return set_behavior(c, e);
 	case NVME_FEAT_FID_TEMP_THRESH:
 		return set_temp(c, v);
+	case NVME_FEAT_FID_VOLATILE_WC:
+		return set_cache(c, e->cid, v);
 	case NVME_FEAT_FID_NUM_QUEUES:
 		return set_queues(c, v, result);
 	case NVME_FEAT_FID_IRQ_CONFIG:

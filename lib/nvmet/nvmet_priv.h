@@ -270,6 +270,8 @@ struct plx_nvmet {
 	uint32_t nevents;
 	uint32_t masked;                              /* event types reported and not yet read */
 	uint32_t feat[NVME_FEAT_FID_ASYNC_EVENT + 1]; /* current values, by feature */
+	uint32_t flushing; /* flushes that Set Features flush_cid waits for; 0: nobody does */
+	uint16_t flush_cid, flush_status;
 	uint16_t temp_over, temp_under;
 	uint32_t vec_cd[2]; /* interrupt vectors with coalescing disabled */
 	struct nvme_error_log_page errlog[NVMET_ERRLOG];
@@ -346,9 +348,12 @@ void nvmet_admin_done(struct plx_nvmet *c, uint16_t cid, uint16_t status, uint32
 
 /* ---- nvmet_identify.c, nvmet_feat.c, nvmet_log.c ---- */
 uint16_t nvmet_identify(struct plx_nvmet *c, const struct nvmet_sqe *e);
-uint16_t nvmet_set_features(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *result);
+/* @return status, or NVMET_LATER */
+uint32_t nvmet_set_features(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *result);
 uint16_t nvmet_get_features(struct plx_nvmet *c, const struct nvmet_sqe *e, uint32_t *result);
 void nvmet_features_reset(struct plx_nvmet *c);
+/* A flush that no I/O command waits for is back: the last one ends what turned the cache off. */
+void nvmet_cache_flushed(struct plx_nvmet *c, uint16_t status);
 uint16_t nvmet_get_log(struct plx_nvmet *c, const struct nvmet_sqe *e);
 /* @return SMART's critical warning bits */
 uint8_t nvmet_critical(const struct plx_nvmet *c);
@@ -508,12 +513,12 @@ void nvmet_cmd_back(struct plx_nvmet *c, struct nvmet_ns *ns, struct nvmet_cmd *
 uint16_t nvmet_status_of(const struct nvmet_ns *ns, const struct plx_blk_req *req);
 /* Submit it once more, as another request. */
 void nvmet_cmd_again(struct nvmet_ns *ns, struct nvmet_cmd *cmd);
-/* Flush a namespace for nobody. */
-void nvmet_flush_quiet(struct plx_nvmet *c, struct nvmet_ns *ns);
+/* Flush a namespace for no I/O command. @return there is something to wait for */
+bool nvmet_flush_quiet(struct plx_nvmet *c, struct nvmet_ns *ns);
 /* Abort a command that waits for room, or that the device gives back. @return false: it runs on, or
  * there is none */
 bool nvmet_cmd_abort(struct plx_nvmet *c, uint16_t sqid, uint16_t cid);
-/* A command that nobody waits for any more is back. */
+/* A command that nobody waits for any more is back: make it one of those free. */
 void nvmet_cmd_drop(struct plx_nvmet *c, struct nvmet_cmd *cmd);
 /* Drop what waits for room. */
 void nvmet_cmds_drop(struct plx_nvmet *c);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Admin commands: identify, features, logs, events, queues, format. Statuses are NVMe 1.4's. */
 #include <stddef.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "nvmet_host.h"
@@ -191,6 +192,43 @@ test_features(void)
 	host_queue(&h, 1, 8);
 	CHECK_EQ(set(7, 1 | 1 << 16), SC(GENERIC, CMD_SEQ_ERROR));
 	down();
+}
+
+/* The cache is off once what it holds is flushed, and not before. */
+static void
+test_cache_off(void)
+{
+	struct host_cmd off = {.dw = {nvme_admin_set_features, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6}};
+	char path[] = "/tmp/plx-cache-XXXXXX", dev[128];
+	struct host_cqe cqe;
+	int fd = mkstemp(path);
+	uint16_t cid;
+
+	REQUIRE(fd >= 0);
+	snprintf(dev, sizeof(dev), "ram:size=4M,file=%s,cache=1,delay=500000", path);
+	up(NULL, dev, NULL);
+	cid = host_put(&h, 0, &off);
+	host_ring(&h, 0);
+	CHECK(host_silent(&h, 0));
+	CHECK_EQ(set(6, 0), SC_RETRY(GENERIC, CMD_INTERRUPTED)); /* one at a time */
+	CHECK_EQ(get(6, 0), 0);
+	CHECK_EQ(h.result, 0);
+	REQUIRE(host_get(&h, 0, &cqe));
+	CHECK_EQ(cqe.dw[3] & ~(1u << 16), cid); /* status 0 */
+	CHECK_EQ(set(6, 1), 0);
+	/* a reset while it waits: nobody is told */
+	host_put(&h, 0, &off);
+	host_ring(&h, 0);
+	CHECK(host_silent(&h, 0));
+	host_set(&h, NVME_REG_CC, 0);
+	CHECK_EQ(host_wait_csts(&h, 1, 0), 0);
+	CHECK_EQ(host_enable(&h, 32), 1);
+	CHECK(host_silent(&h, 0));
+	CHECK_EQ(get(6, 0), 0);
+	CHECK_EQ(h.result, 1);
+	down();
+	close(fd);
+	unlink(path);
 }
 
 /* Creating and deleting, in every wrong way. */
@@ -520,6 +558,7 @@ main(int argc, char **argv)
 	RUN(test_identify_ns);
 	RUN(test_identity);
 	RUN(test_features);
+	RUN(test_cache_off);
 	RUN(test_queues);
 	RUN(test_logs);
 	RUN(test_events);

@@ -637,20 +637,6 @@ test_errors(void)
 	down();
 }
 
-/* The write cache off: writes still work, by FUA or flush. */
-static void
-test_cache_off(void)
-{
-	up(NULL, "ram:size=4M", NULL);
-	if (host_admin(&h, nvme_admin_get_features, 0, 0, 0, 6, 0) == 0) {
-		CHECK_EQ(h.result, 1);
-		CHECK_EQ(host_admin(&h, nvme_admin_set_features, 0, 0, 0, 6, 0), 0);
-		CHECK_EQ(RW(write, 1, 5, 1, buf, 0), 0);
-		CHECK_EQ(RW(read, 1, 5, 1, buf, 0), 0);
-	}
-	down();
-}
-
 int
 main(int argc, char **argv)
 {
@@ -669,7 +655,6 @@ main(int argc, char **argv)
 	RUN(test_parked);
 	RUN(test_shadow_doorbells);
 	RUN(test_errors);
-	RUN(test_cache_off);
 	plx_eal_cleanup();
 	return TEST_RESULT();
 }

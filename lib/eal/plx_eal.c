@@ -23,6 +23,8 @@
 PLX_LOG_TYPE(eal, NOTICE);
 
 #define TURN_MS 10000
+#define AGAIN 3      /* starts of EAL, */
+#define AGAIN_MS 100 /* so long after each other */
 
 /* Under the control lock. */
 static struct {
@@ -84,6 +86,9 @@ log_start_failure(const struct eal_plan *plan, int rc)
 		PLX_LOG(ERR, "eal: EAL didn't start without hugepages either: %s", strerror(-rc));
 	else if (plan->note[0] != '\0')
 		PLX_LOG(ERR, "eal: EAL didn't start: %s", plan->note);
+	else if (plan->huge && (rc == -EACCES || rc == -ENOMEM))
+		PLX_LOG(ERR, "eal: hugepages that were free went while EAL started: start it "
+			     "again, or with --no-huge");
 	else
 		PLX_LOG(ERR, "eal: EAL didn't start: %s, see its line above", strerror(-rc));
 }
@@ -131,6 +136,30 @@ eal_start(int argc, char **argv, struct eal_plan *plan)
 	if (rc < 0)
 		return rc;
 	return rc > n ? rc - n : 0;
+}
+
+/*
+ * As planned, and again when EAL does not find the hugepages that we saw: somebody changes their
+ * number, or mounts hugetlbfs. It takes no fallback any more, since it keeps --in-memory for good.
+ */
+static int
+eal_start_huge(int argc, char **argv, bool app, struct eal_plan *plan)
+{
+	int rc = eal_start(argc, argv, plan);
+
+	for (int i = 1; i < AGAIN && rc == -EACCES && plan->note[0] == '\0'; i++) {
+		struct eal_plan next;
+		struct eal_view view;
+
+		nanosleep(&(struct timespec){.tv_nsec = AGAIN_MS * 1000000}, NULL);
+		eal_view_get(&view);
+		eal_plan_make(&view, argc, argv, app, &next);
+		if (!next.huge)
+			break;
+		*plan = next;
+		rc = eal_start(argc, argv, plan);
+	}
+	return rc;
 }
 
 /*
@@ -188,6 +217,8 @@ eal_own(int argc, char **argv, bool app)
 		turn_pass(&turn);
 	if (plan.secondary && !eal_primary_alive(plan.prefix))
 		rc = no_primary(&plan);
+	else if (plan.huge)
+		rc = eal_start_huge(argc, argv, app, &plan);
 	else
 		rc = eal_start(argc, argv, &plan);
 	turn_pass(&turn);

@@ -7,19 +7,13 @@ import pty
 import signal
 import subprocess
 import sys
-import tempfile
 import time
+
+sys.path.append(sys.path[0] + '/..')
+from plx_test import check, main, wait_for  # noqa: E402
 
 PROGRAM = sys.argv[1]
 RUN = ['-l', '0', '--', '--dev', 'ram:size=1M,delay=200,name=r']
-failures = 0
-
-
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
 
 
 def said(err):
@@ -120,22 +114,9 @@ def test_terminal_gone():
             while b' I/Os, ' not in text:
                 text += os.read(fd, 4096)
         os.close(fd)
-        until = time.monotonic() + 30
-        done = 0
-        while not done and time.monotonic() < until:
-            done, status = os.waitpid(pid, os.WNOHANG)
-            time.sleep(0.05)
-        if not done:
-            os.kill(pid, signal.SIGKILL)
-            _, status = os.waitpid(pid, 0)
-        rc = os.waitstatus_to_exitcode(status)
+        wait_for('its end', lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
+        rc = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         check(rc in (0, 1), f'terminal gone, {running}: {rc}')
 
 
-with tempfile.TemporaryDirectory() as tmp:
-    for test, arguments in ((test_files, [tmp]), (test_outputs, [tmp]), (test_signals, []),
-                            (test_terminal_gone, [])):
-        before = failures
-        test(*arguments)
-        print('ok  ' if failures == before else 'FAIL', test.__name__, flush=True)
-sys.exit(failures != 0)
+main(globals())

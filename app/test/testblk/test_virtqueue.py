@@ -6,18 +6,12 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
+
+sys.path.append(sys.path[0] + '/..')
+from plx_test import check, end, run, wait_for  # noqa: E402
 
 TESTBLK, BACKEND = sys.argv[1:3]
 DEPTH = 4
-failures = 0
-
-
-def check(cond, what):
-    global failures
-    if not cond:
-        failures += 1
-        print('FAIL', what, flush=True)
 
 
 def dump(kind, folder):
@@ -27,19 +21,17 @@ def dump(kind, folder):
     back = subprocess.Popen([BACKEND, sock, data, kind], stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT)
     try:
-        until = time.monotonic() + 30
-        while not os.path.exists(sock) and time.monotonic() < until:
-            time.sleep(0.02)
-        p = subprocess.run(
-            [TESTBLK, '-l', '0', '--', '--dev', f'vhost-user:{sock},name=v', '--time', '60',
-             '--iodepth', str(DEPTH), '--cmd', 'start; sleep 0.3; queue v 0 stop; dump regs v; '
-             'dump virtqueue v 0; queue v 0 start; sleep 0.1; dump virtqueue v 0; stop; '
-             'dump virtqueue v 0'], capture_output=True, text=True, timeout=60)
+        wait_for('the socket', lambda: os.path.exists(sock))
+        rc, out, err = run(
+            TESTBLK, '-l', '0', '--', '--dev', f'vhost-user:{sock},name=v', '--time', '60',
+            '--iodepth', str(DEPTH), '--cmd', 'start; sleep 0.3; queue v 0 stop; dump regs v; '
+            'dump virtqueue v 0; queue v 0 start; sleep 0.1; dump virtqueue v 0; stop; '
+            'dump virtqueue v 0')
     finally:
         back.kill()
         back.communicate()
-    check(p.returncode == 1 and "no queue '0' now" in p.stderr, f'{kind}: {p.returncode} {p.stderr}')
-    return p.stdout
+    check(rc == 1 and "no queue '0' now" in err, f'{kind}: {rc} {err}')
+    return out
 
 
 def check_dump(kind, text):
@@ -65,5 +57,4 @@ with tempfile.TemporaryDirectory() as tmp:
     said = dump('split', tmp)
     check_dump('split', said)
     check('used ' in said, f'split: {said}')
-print(f'{failures} failures')
-sys.exit(failures != 0)
+end()

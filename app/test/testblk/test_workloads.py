@@ -3,11 +3,10 @@
 """plx-testblk's workloads: accounts, shares and what stands on the devices afterwards."""
 import os
 import sys
-import tempfile
 
 sys.path.append(sys.path[0] + '/..')
 import plx_test  # noqa: E402
-from plx_test import check, cpus, end, run_json  # noqa: E402
+from plx_test import check, cpus, main, run_json  # noqa: E402
 
 PROGRAM = sys.argv[1]
 
@@ -253,15 +252,4 @@ def test_hop():
     check(rc == 1 and 'ESHUTDOWN' in out and 'lost' not in out, f'hop, detach: {rc} {out} {err}')
 
 
-test_mixes()
-test_zones()
-test_clones()
-test_bounds()
-test_hop()
-test_depth()
-test_append()
-with tempfile.TemporaryDirectory() as tmp:
-    test_files(tmp)
-    test_replay(tmp)
-    test_jobs(tmp)
-end()
+main(globals())

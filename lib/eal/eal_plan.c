@@ -98,7 +98,7 @@ args_scan(int argc, char *const argv[], struct scan *s)
 
 		if (strcmp(a, "--") == 0)
 			break;
-		if (a[0] != '-')
+		if (a[0] != '-' || a[1] == '\0')
 			continue;
 		bit = a[1] == '-' ? long_opt_find(a + 2, &value) : short_opt_find(a + 1, &value);
 		if (value == NULL && i + 1 < argc)

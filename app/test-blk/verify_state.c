@@ -100,9 +100,11 @@ map(struct tb_state *s, const char *path, const struct tb_state_head *mine)
 
 	if (fstat(s->fd, &st) != 0 || pread(s->fd, &old, sizeof(old), 0) < 0)
 		return no_file(path);
+	/* one that was begun and not used yet has its length, and no magic */
+	if (old.magic[0] != 0 ? !is_ours(&old, (uint64_t)st.st_size)
+			      : st.st_size != 0 && (size_t)st.st_size != len)
+		return other(path, "is not a file of verification state");
 	if (old.magic[0] != 0) {
-		if (!is_ours(&old, (uint64_t)st.st_size))
-			return other(path, "is not a file of verification state");
 		rc = check_head(path, &old, mine);
 		if (rc != TB_OK)
 			return rc;

@@ -370,6 +370,11 @@ other(void)
 	CHECK_EQ(pwrite(fd, "something", 9, 0), 9);
 	CHECK_EQ(tb_state_open(&st, path, &mine), TB_USAGE);
 	tb_state_close(st);
+	/* somebody's file that begins with zeroes stays as it is */
+	CHECK(ftruncate(fd, 0) == 0 && ftruncate(fd, 100) == 0);
+	CHECK_EQ(tb_state_open(&st, path, &mine), TB_USAGE);
+	tb_state_close(st);
+	CHECK_EQ(lseek(fd, 0, SEEK_END), 100);
 	close(fd);
 	unlink(path);
 }

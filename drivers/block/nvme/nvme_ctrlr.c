@@ -125,11 +125,15 @@ take_queues(struct nvme_ctrlr *c)
 static int
 same_identity(const struct nvme_ctrlr *c, const struct nvme_id_ctrl *now)
 {
+	char sn[sizeof(now->sn) + 1], was[sizeof(sn)];
+
 	if (memcmp(c->id.sn, now->sn, sizeof(now->sn)) == 0 &&
 		memcmp(c->id.mn, now->mn, sizeof(now->mn)) == 0)
 		return 0;
-	PLX_LOG(ERR, "nvme: %s: another controller answers now: serial '%.20s' instead of '%.20s'",
-		c->name, now->sn, c->id.sn);
+	nvme_text(sn, sizeof(sn), now->sn, sizeof(now->sn));
+	nvme_text(was, sizeof(was), c->id.sn, sizeof(c->id.sn));
+	PLX_LOG(ERR, "nvme: %s: another controller answers now: serial '%s' instead of '%s'",
+		c->name, sn, was);
 	return -ESTALE;
 }
 

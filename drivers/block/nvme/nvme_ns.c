@@ -19,16 +19,20 @@ PLX_LOG_USE(nvme);
 
 /* ---- what a namespace is ---- */
 
-static void
-copy_text(char *dst, size_t size, const char *src, size_t len)
+/* Of the device's text what can be printed, without the blanks behind it. */
+void
+nvme_text(char *dst, size_t size, const char *src, size_t len)
 {
 	size_t i;
 
 	while (len > 0 && (src[len - 1] == ' ' || src[len - 1] == '\0'))
 		len--;
 	len = RTE_MIN(len, size - 1);
-	for (i = 0; i < len; i++)
-		dst[i] = src[i] >= 0x20 && src[i] < 0x7f ? src[i] : '?';
+	for (i = 0; i < len; i++) {
+		char c = *(volatile const char *)&src[i]; /* it may be the device's memory */
+
+		dst[i] = c >= 0x20 && c < 0x7f ? c : '?';
+	}
 	dst[len] = '\0';
 }
 
@@ -55,9 +59,9 @@ fill_info(struct nvme_ns *ns, const struct nvme_id_ns *id)
 	const struct nvme_format *f = &ns->fmt;
 	uint32_t bs = 1u << f->shift;
 
-	copy_text(info->model, sizeof(info->model), c->id.mn, sizeof(c->id.mn));
-	copy_text(info->serial, sizeof(info->serial), c->id.sn, sizeof(c->id.sn));
-	copy_text(info->firmware, sizeof(info->firmware), c->id.fr, sizeof(c->id.fr));
+	nvme_text(info->model, sizeof(info->model), c->id.mn, sizeof(c->id.mn));
+	nvme_text(info->serial, sizeof(info->serial), c->id.sn, sizeof(c->id.sn));
+	nvme_text(info->firmware, sizeof(info->firmware), c->id.fr, sizeof(c->id.fr));
 	strcpy(info->driver, "nvme");
 	memcpy(info->nguid, id->nguid, sizeof(info->nguid));
 	info->nblocks = rte_le_to_cpu_64(id->nsze);

@@ -546,6 +546,7 @@ void nvme_abort_answered(struct nvme_ctrlr *c, uint16_t i, bool refused);
 bool nvme_aborts_ok(struct nvme_ctrlr *c);
 
 /* nvme_ns.c */
+void nvme_text(char *dst, size_t size, const char *src, size_t len);
 extern const struct plx_nvme_ops nvme_ctrlr_ops;
 /* The format in use, of those listed. */
 static inline uint32_t

@@ -265,7 +265,7 @@ leave(struct vblk *v)
 {
 	struct plx_dev *dev = v->dev;
 
-	if (v->state == VBLK_UP && v->ident != NULL)
+	if (v->ident != NULL) /* the device may have been given it, all the same */
 		v->ident->lost_memory = true;
 	ident_free(v);
 	if (v->registered)

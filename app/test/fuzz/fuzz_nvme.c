@@ -1,292 +1,668 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The NVMe driver against any controller: its registers, queues and data are the input's, and what
- * the application does meanwhile. fuzz_nvme_ctrl.c is the controller; here is the application, and
- * what has to hold whatever the controller does: each request comes back once, none while the
- * controller may still write to its buffer, and at the end nothing is left.
+ * A controller for fuzz_nvme.c, behind a VFIO device of its own: the commands of the tests' fake
+ * one, bent by the input. It writes where it was allowed to and nowhere else: memory of a queue
+ * until it said that this is deleted, or until it is disabled, and data of commands that it has not
+ * answered. What the driver must not free, or give back, is that.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "fuzz_nvme.h"
-#include "plx_blk.h"
-#include "plx_ctrl.h"
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+
+#include <rte_common.h>
+
+#include "fake.h"
+#include "fuzz_blk.h"
 #include "plx_mem.h"
-#include "plx_nvme.h"
-#include "plx_probe.h"
+#include "plx_vfio.h"
 
-#define NREQ 16
-#define BYTES 65536u
-#define META 8192u
+#define BAR 0x3000u
+#define DB 0x1000u
+#define OWED 256u
 
-static struct plx_blk_req reqs[NREQ];
-static struct plx_seg segs[NREQ][4];
-static struct plx_copy_range ranges[NREQ][4];
-static struct plx_blk_ext exts[NREQ];
-static struct plx_nvme_cmd cmds[NREQ];
-static enum { IDLE, LENT, KEPT } state[NREQ]; /* kept: the device may still be at it */
-static uint8_t *mem, *meta, *foreign;
-static struct plx_blk *blk;
-static struct plx_blkq *q;
-static struct plx_blk_info info;
+static struct fake f;
+static struct plx_vfio_dev vd;
+static _Alignas(4096) uint8_t bar[BAR], cmb[FAKE_CMB];
+static uint8_t cfg[256], *disks[FAKE_NS];
+static bool there;     /* it can reach memory */
+static bool slow_regs; /* register accesses take a while */
+static bool wild;      /* it does something at each look */
+static struct owed {
+	unsigned int qid;
+	struct nvme_sqe s;
+} owed[OWED];
+static unsigned int nowed;
+static struct {
+	bool busy, write;
+	unsigned int region;
+	uint64_t off;
+	void *buf;
+	uint32_t len;
+	uint8_t data[8];
+} op;
 
-int
-LLVMFuzzerInitialize(int *argc, char ***argv)
+int __wrap_plx_vfio_user_open(
+	const char *path, const struct plx_vfio_user_conf *conf, struct plx_vfio_dev **dev);
+
+/* ---- what fake_cmd.c wants ---- */
+
+void
+fake_broken(struct fake *fk, const char *what)
 {
-	(void)argc;
-	fuzz_eal((*argv)[0]);
-	mem = plx_mem_alloc(NREQ * BYTES, 4096, -1);
-	meta = plx_mem_alloc(NREQ * META, 4096, -1);
-	foreign = malloc(NREQ * BYTES);
-	fuzz_check(mem != NULL && meta != NULL && foreign != NULL);
-	ctrl_init();
-	return 0;
 }
 
-/* ---- requests ---- */
+void *
+fake_at(void *fake, uint64_t iova, uint64_t len)
+{
+	uint64_t at = iova - (f.cmbmsc & ~4095ull);
+
+	if ((f.cmbmsc & 2) != 0 && at < FAKE_CMB && len <= FAKE_CMB - at)
+		return cmb + at;
+	/* what the domain maps is at its own address */
+	return plx_mem_iova(vd.domain, (void *)(uintptr_t)iova, len) == iova
+		       ? (void *)(uintptr_t)iova
+		       : NULL;
+}
+
+uint32_t
+fake_page(const struct fake *fk)
+{
+	return 4096u << ((f.cc >> 7) & 15);
+}
+
+static uint32_t *
+doorbell(unsigned int i)
+{
+	uint64_t at = DB + ((uint64_t)i << (2 + (f.cap >> 32 & 15)));
+
+	if (f.shadow != 0 && i >= 2)
+		return fake_at(&f, f.shadow + 4 * i, 4);
+	return at <= BAR - 4 ? (uint32_t *)(bar + at) : NULL;
+}
+
+void
+fake_zero_doorbells(struct fake *fk, uint32_t qid)
+{
+	for (unsigned int i = 2 * qid; f.shadow == 0 && i < 2 * qid + 2; i++)
+		if (doorbell(i) != NULL)
+			*doorbell(i) = 0;
+}
+
+/* ---- completions ---- */
 
 static void
-aim_data(unsigned int i, uint8_t how)
+forget(unsigned int qid, uint16_t cid, bool all)
 {
-	struct plx_blk_req *r = &reqs[i];
-	size_t left = plx_blk_bytes(&info, r->nblk);
-	uint8_t *at = (how & 1 ? foreign : mem) + (size_t)i * BYTES;
+	unsigned int i;
 
-	if ((how & 6) != 6 || left < 64) {
-		r->buf = at + (how & 8 && left < BYTES ? how >> 4 : 0);
+	for (i = 0; i < nowed;)
+		if (owed[i].qid == qid && (all || owed[i].s.cid == cid))
+			owed[i] = owed[--nowed];
+		else
+			i++;
+}
+
+/* That there is no such queue holds once it was said. */
+static void
+no_queue(const struct nvme_sqe *s, bool ok)
+{
+	unsigned int qid = s->cdw10 & 0xffff;
+
+	if (qid == 0 || qid >= FAKE_QUEUES)
 		return;
-	}
-	r->segs = segs[i];
-	for (r->nseg = 0; r->nseg < 3 && left > 1; r->nseg++) {
-		segs[i][r->nseg] = (struct plx_seg){at, 1 + take_n(2) % (left - 1)};
-		at += segs[i][r->nseg].len;
-		left -= segs[i][r->nseg].len;
-	}
-	segs[i][r->nseg++] = (struct plx_seg){at, left};
-}
-
-static void
-aim_ext(unsigned int i, uint8_t how)
-{
-	struct plx_blk_ext *e = &exts[i];
-
-	reqs[i].ext = e;
-	*e = (struct plx_blk_ext){.pi_flags = how >> 4, .pi_ref = take(), .pi_app = take()};
-	if ((how & 1) && (uint64_t)reqs[i].nblk * info.meta_size <= META)
-		e->meta = meta + (size_t)i * META;
-	if (reqs[i].op != PLX_OP_NVME)
+	if (s->opcode == (ok ? nvme_admin_delete_cq : nvme_admin_create_cq))
+		f.q[qid].cq = false;
+	if (s->opcode != (ok ? nvme_admin_delete_sq : nvme_admin_create_sq))
 		return;
-	e->nvme = &cmds[i];
-	cmds[i] = (struct plx_nvme_cmd){.data_len = (uint32_t)take_n(2)};
-	cmds[i].cdw[0] = take();
-	cmds[i].cdw[10] = take();
-	cmds[i].cdw[12] = take();
+	f.q[qid].sq = false;
+	forget(qid, 0, true);
 }
 
 static void
-aim(unsigned int i)
+said(unsigned int qid, uint16_t cid, uint16_t status)
 {
-	struct plx_blk_req *r = &reqs[i];
-	uint8_t how = take();
+	struct nvme_sqe s = {0};
+	unsigned int i;
 
-	*r = (struct plx_blk_req){.op = take() % (PLX_OP_MAX + 1), .status = 1};
-	r->flags = how & 7;
-	r->lba = how & 8 ? take_odd() : take();
-	r->nblk = r->op == PLX_OP_FLUSH ? 0 : 1u + take();
-	if (r->op == PLX_OP_ZONE_REPORT || r->op == PLX_OP_NVME)
-		r->buf = mem + (size_t)i * BYTES;
-	else if (r->op == PLX_OP_COPY)
-		r->ranges = ranges[i], r->nseg = take() & 3;
-	else if (r->op >= PLX_OP_ZONE_OPEN || r->op == PLX_OP_FLUSH)
-		r->nblk = how & 16 ? r->nblk : 0;
-	for (; plx_blk_bytes(&info, r->nblk) > BYTES; r->nblk /= 2)
-		;
-	if (r->op == PLX_OP_COPY)
-		for (unsigned int k = 0; k < r->nseg; k++)
-			ranges[i][k] = (struct plx_copy_range){take_odd(), take(), 0};
-	else if (r->buf == NULL && r->nblk != 0)
-		aim_data(i, take());
-	if ((how & 32) || r->op == PLX_OP_NVME)
-		aim_ext(i, take());
+	for (i = 0; i < nowed; i++)
+		if (owed[i].qid == qid && owed[i].s.cid == cid)
+			s = owed[i].s;
+	forget(qid, cid, false);
+	if (qid == 0)
+		no_queue(&s, status == 0);
 }
 
 static void
-submit(void)
+post(unsigned int qid, uint16_t cid, uint16_t status, uint64_t result)
 {
-	struct plx_blk_req *p[NREQ];
-	unsigned int i, n = 0, most = 1 + take() % NREQ;
+	struct fake_queue *q = &f.q[qid];
+	struct nvme_cqe *c = fake_at(&f, q->cq_iova + (uint64_t)q->cq_tail * 16, 16);
+	uint32_t *head = doorbell(2 * qid + 1);
 
-	for (i = 0; i < NREQ && n < most; i++)
-		if (state[i] == IDLE) {
-			aim(i);
-			p[n++] = &reqs[i];
+	if (!q->cq || c == NULL || (head != NULL && (q->cq_tail + 1) % q->cq_size == *head))
+		return;
+	c->result = result;
+	c->sqhd = (uint16_t)q->head;
+	c->sqid = (uint16_t)qid;
+	c->cid_status = cid | (uint32_t)q->phase << 16 | (uint32_t)status << 17;
+	q->cq_tail = (q->cq_tail + 1) % q->cq_size;
+	q->phase ^= q->cq_tail == 0;
+	said(qid, cid, status);
+}
+
+bool
+fake_give_back(struct fake *fk, unsigned int qid, uint16_t cid)
+{
+	unsigned int i;
+
+	for (i = 0; i < nowed; i++)
+		if (qid != 0 && owed[i].qid == qid && owed[i].s.cid == cid) {
+			post(qid, cid, NVME_SC_ABORT_REQ, 0);
+			return true;
 		}
-	most = plx_blkq_submit(q, p, (uint16_t)n);
-	fuzz_check(most <= n);
-	for (i = 0; i < most; i++)
-		state[p[i] - reqs] = LENT;
+	return false;
 }
 
+/* An entry of any queue, of any content. */
 static void
-collect(void)
+raw_completion(void)
 {
-	struct plx_blk_req *got[NREQ];
-	unsigned int i, slot, n = plx_blkq_poll(q, got, 1 + take() % NREQ);
+	unsigned int qid = take() % FAKE_QUEUES, n = take();
+	struct fake_queue *q = &f.q[qid];
+	struct nvme_cqe c = {.result = take_odd(), .sqid = (uint16_t)take_n(2)}, *at;
 
-	fuzz_check(n <= NREQ);
-	for (i = 0; i < n; i++) {
-		slot = (unsigned int)(got[i] - reqs);
-		fuzz_check(slot < NREQ && state[slot] == LENT && got[i]->status <= 0);
-		state[slot] = got[i]->flags & PLX_IO_MAYBE_DMA ? KEPT : IDLE;
-		if (state[slot] == IDLE) {
-			fuzz_check(!ctrl_may_write(mem + slot * BYTES, BYTES));
-			fuzz_check(!ctrl_may_write(meta + slot * META, META));
-		}
+	c.cid_status = n < nowed ? owed[n].s.cid : (uint32_t)take_n(2);
+	c.cid_status |= (uint32_t)take_n(2) << 16;
+	at = q->cq ? fake_at(&f, q->cq_iova + take_n(2) % q->cq_size * 16, 16) : NULL;
+	if (at == NULL)
+		return;
+	*at = c;
+	said(qid, (uint16_t)c.cid_status, (uint16_t)(c.cid_status >> 17));
+}
+
+/* ---- commands ---- */
+
+/* Other data than it would be. */
+static void
+bend_data(const struct nvme_sqe *s, unsigned int n)
+{
+	for (; n != 0; n--) {
+		uint64_t off = take_n(2) & 0xfff, v = take_odd(),
+			 page = 4096 - (s->dptr[0] & 0xfff);
+		unsigned int len = 1u << (take() & 3);
+		void *at = off + len <= page && (s->flags & 0xc0) == 0
+				   ? fake_at(&f, s->dptr[0] + off, len)
+				   : NULL;
+
+		if (at != NULL)
+			memcpy(at, &v, len);
 	}
 }
 
 static bool
-lent(void)
+reads(unsigned int qid, const struct nvme_sqe *s)
+{
+	return qid == 0 ? s->opcode == nvme_admin_identify || s->opcode == nvme_admin_get_log_page
+			: s->opcode == nvme_zns_cmd_mgmt_recv;
+}
+
+static void
+answer(unsigned int qid, const struct nvme_sqe *s, uint8_t how)
+{
+	uint64_t result = 0x1234;
+	uint16_t status = qid == 0 ? fake_admin(&f, s, &result) : fake_io(&f, s);
+
+	if (qid != 0 && s->opcode == nvme_zns_cmd_append)
+		result = s->cdw10;
+	if (how == 8 || how == 9)
+		status = (uint16_t)take_n(2) & 0x7fff;
+	if (how == 10)
+		result = take_odd();
+	if (how >= 16 && reads(qid, s))
+		bend_data(s, how - 15u);
+	if (status != FAKE_NO_ANSWER)
+		post(qid, s->cid, status, result);
+	if (how == 11)
+		post(qid, s->cid, status, result);
+}
+
+static void
+command(unsigned int qid, const struct nvme_sqe *s)
+{
+	uint8_t how = take() % 20;
+
+	if (nowed == OWED)
+		return;
+	owed[nowed++] = (struct owed){qid, *s};
+	if (how == 12)
+		return;
+	if (how == 13)
+		post(qid, (uint16_t)take_n(2), (uint16_t)take_n(2), take_odd());
+	if (how == 14)
+		raw_completion();
+	if (how == 15)
+		f.csts |= 2;
+	answer(qid, s, how);
+}
+
+static void
+serve(unsigned int qid)
+{
+	struct fake_queue *q = &f.q[qid];
+	uint32_t *tail = doorbell(2 * qid);
+	struct nvme_sqe *at, s;
+	unsigned int i;
+
+	for (i = 0; i < 64 && q->sq && tail != NULL && q->head != *tail; i++) {
+		at = *tail < q->sq_size ? fake_at(&f, q->sq_iova + q->head * 64ull, 64) : NULL;
+		if (at == NULL)
+			return;
+		s = *at;
+		q->head = (q->head + 1) % q->sq_size;
+		command(qid, &s);
+		tail = doorbell(2 * qid);
+	}
+}
+
+/* ---- registers ---- */
+
+static uint32_t *
+reg(unsigned int off)
+{
+	return (uint32_t *)(bar + off);
+}
+
+static void
+disabled(void)
+{
+	memset(f.q, 0, sizeof(f.q));
+	f.shadow = f.event = 0;
+	f.nr_aer = f.nr_aborts_out = 0;
+	nowed = 0;
+}
+
+static void
+enabled(void)
+{
+	struct fake_queue *q = &f.q[0];
+	uint32_t aqa = *reg(0x24);
+
+	disabled();
+	memcpy(&f.cap, bar, 8);
+	memset(bar + DB, 0, BAR - DB);
+	memcpy(&q->sq_iova, bar + 0x28, 8);
+	memcpy(&q->cq_iova, bar + 0x30, 8);
+	q->sq = q->cq = true;
+	q->sq_size = (aqa & 0xfff) + 1;
+	q->cq_size = (aqa >> 16 & 0xfff) + 1;
+	q->phase = 1;
+	f.csts = take() % 8 == 7 ? take() : 1;
+}
+
+/* What the host wrote since the last look. */
+static void
+registers(void)
+{
+	uint32_t cc = *reg(0x14), was = f.cc;
+
+	f.cc = cc;
+	memcpy(&f.cmbmsc, bar + 0x50, 8);
+	f.cmbmsc &= f.cmbsz != 0 ? UINT64_MAX : 0;
+	if ((cc & ~was & 1) != 0)
+		enabled();
+	if ((was & ~cc & 1) != 0 && take() % 8 != 7)
+		f.csts = 0;
+	if ((cc & 1) != 0 && (cc >> 14 & 3) != 0 && take() % 8 != 7)
+		f.csts |= 8;
+	if (((f.csts | cc) & 1) == 0)
+		disabled();
+	*reg(0x1c) = f.csts;
+}
+
+static void
+bend_register(void)
+{
+	static const uint8_t at[] = {0, 4, 8, 0x1c, 0x38, 0x3c, 0x58, 0x1c};
+	uint8_t off = at[take() % RTE_DIM(at)];
+	uint32_t v = (uint32_t)take_odd();
+
+	*reg(off) = v;
+	if (off == 0x1c)
+		f.csts = v;
+}
+
+void
+dev_mischief(void)
+{
+	uint8_t what = take() % 16;
+	unsigned int n = take();
+
+	if (!there)
+		return;
+	if (what < 4 && nowed != 0) { /* late, and in another order */
+		struct owed o = owed[n % nowed];
+
+		answer(o.qid, &o.s, take() % 20);
+	} else if (what < 6)
+		raw_completion();
+	else if (what < 8 && f.nr_aer != 0)
+		post(0, f.aer[--f.nr_aer], 0, take_n(3));
+	else if (what == 8)
+		bend_register();
+	else if (what == 9)
+		f.csts |= 2;
+	else if (what == 10)
+		vd.lost = -ENODEV;
+	else if (what == 11)
+		vd.wanted_back = true;
+	else if (what == 12)
+		wild = n & 1;
+	else if (what == 13)
+		f.ns_there[n % FAKE_NS] ^= true;
+	else if (what == 14)
+		f.ns[0].nsze = take_odd();
+}
+
+static void
+device(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < NREQ; i++)
-		if (state[i] == LENT)
+	if (!there)
+		return;
+	registers();
+	for (i = 0; i < FAKE_QUEUES && (f.csts & 3) == 1; i++)
+		serve(i);
+	if (wild)
+		dev_mischief();
+}
+
+bool
+dev_may_write(const void *va, size_t len)
+{
+	unsigned int i;
+
+	for (i = 0; i < nowed; i++)
+		if (owed[i].s.dptr[0] - (uintptr_t)va < len ||
+			(owed[i].s.mptr != 0 && owed[i].s.mptr - (uintptr_t)va < len))
+			return true;
+	for (i = 0; i < FAKE_QUEUES; i++)
+		if (f.q[i].cq && f.q[i].cq_iova - (uintptr_t)va < len)
 			return true;
 	return false;
 }
 
-/* Everything comes back from a queue that was stopped; of a device that is leaving, in a while. */
+void
+dev_end(void)
+{
+}
+
+/* ---- the VFIO device ---- */
+
+static int
+op_done(void)
+{
+	uint8_t *at = op.region == 0 ? bar : op.region == 2 ? cmb : op.region == 7 ? cfg : NULL;
+	uint64_t size = op.region == 0 ? BAR : op.region == 2 ? FAKE_CMB : sizeof(cfg);
+	uint8_t how = take();
+
+	op.busy = false;
+	if (at == NULL || op.off > size || op.len > size - op.off || how % 64 == 63)
+		return -EIO;
+	if (op.write) {
+		memcpy(at + op.off, op.data, op.len);
+		return 0;
+	}
+	memcpy(op.buf, at + op.off, op.len);
+	if (how % 64 == 62 && op.len <= 8)
+		memset(op.buf, how & 64 ? take() : 0xff, op.len);
+	return 0;
+}
+
+static int
+op_begin(void)
+{
+	int rc;
+
+	device();
+	op.busy = true;
+	if (slow_regs)
+		return -EINPROGRESS;
+	rc = op_done();
+	device();
+	return rc;
+}
+
+static int
+v_poll(struct plx_vfio_dev *dev)
+{
+	fuzz_ms++;
+	device();
+	if (vd.lost != 0)
+		return -ENODEV;
+	return op.busy ? op_done() : 0;
+}
+
+static int
+v_read(struct plx_vfio_dev *dev, unsigned int region, uint64_t off, void *buf, uint32_t len)
+{
+	op.write = false;
+	op.region = region;
+	op.off = off;
+	op.buf = buf;
+	op.len = len;
+	return op_begin();
+}
+
+static int
+v_write(struct plx_vfio_dev *dev, unsigned int region, uint64_t off, const void *buf, uint32_t len)
+{
+	op.write = true;
+	op.region = region;
+	op.off = off;
+	op.len = RTE_MIN(len, (uint32_t)sizeof(op.data));
+	memcpy(op.data, buf, op.len);
+	return op_begin();
+}
+
 static void
-stop(void)
+v_post(struct plx_vfio_dev *dev, unsigned int region, uint64_t off, uint32_t v)
+{
+	if (region == 0 && off <= BAR - 4)
+		memcpy(bar + off, &v, 4);
+}
+
+static int
+v_irq_set(struct plx_vfio_dev *dev, unsigned int index, unsigned int start, const int *fds,
+	unsigned int n)
+{
+	return take() % 16 == 15 ? -EIO : 0;
+}
+
+static int
+v_reset(struct plx_vfio_dev *dev)
+{
+	if (take() % 8 == 7)
+		return -EIO;
+	*reg(0x14) = *reg(0x1c) = f.cc = f.csts = 0;
+	disabled();
+	return 0;
+}
+
+static void
+v_cut(struct plx_vfio_dev *dev)
 {
 	unsigned int i;
 
-	plx_blk_stop(blk);
-	for (i = 0; i < 1000 && lent(); i++) {
-		collect();
-		plx_ctrl_poll();
-		fuzz_ms += 100;
+	there = false;
+	disabled();
+	for (i = 0; i < PLX_VFIO_REGIONS; i++)
+		vd.regions[i] = (struct plx_vfio_region){0};
+}
+
+static void
+v_close(struct plx_vfio_dev *dev)
+{
+	there = false;
+	disabled();
+	plx_mem_domain_destroy(vd.domain);
+	vd.domain = NULL;
+}
+
+static int
+d_map(void *ctx, const struct plx_mem_seg *seg, uint64_t iova)
+{
+	return 0;
+}
+
+static int
+d_unmap(void *ctx, uint64_t iova, size_t len)
+{
+	return 0;
+}
+
+static void
+region(unsigned int i, uint64_t size, void *va, uint64_t off, uint64_t mapped, bool shmem)
+{
+	struct plx_vfio_region *r = &vd.regions[i];
+
+	*r = (struct plx_vfio_region){.size = size,
+		.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE,
+		.shmem = shmem};
+	if (va != NULL) {
+		r->nb_areas = 1;
+		r->areas[0] =
+			(struct plx_vfio_area){.off = off, .size = mapped, .va = va, .fd = -1};
 	}
-	fuzz_check(!lent());
-}
-
-/* ---- the application ---- */
-
-static void
-open_device(void)
-{
-	struct plx_blkq_conf conf = {.depth = (uint16_t)take(), .socket = -1, .intr = take() & 1};
-
-	q = NULL;
-	blk = plx_blk_next(NULL);
-	if (blk == NULL)
-		return;
-	plx_blk_info_get(blk, &info);
-	if (plx_blk_open(info.name, PLX_BLK_O_WRITE, &blk) != 0 &&
-		plx_blk_open(info.name, 0, &blk) != 0) {
-		blk = NULL;
-		return;
-	}
-	if (plx_blk_configure(blk, 1) == 0 && plx_blkq_setup(blk, 0, &conf) == 0)
-		plx_blk_start(blk);
-	q = plx_blk_queue_get(blk, 0);
-	plx_blk_info_get(blk, &info);
 }
 
 static void
-close_device(void)
+config(void)
 {
-	if (blk == NULL)
-		return;
-	if (q != NULL)
-		stop();
-	plx_blk_close(blk);
-	blk = NULL;
-	q = NULL;
-}
+	static const uint8_t good[] = {0x58, 0x4e, 1, 0, 6, 0, 0x10, 0, 0, 2, 8, 1};
+	uint8_t n;
 
-static void
-admin(struct plx_dev *dev)
-{
-	static uint8_t data[8192];
-	struct plx_nvme_cmd cmd = {.data = data, .data_len = take_n(2) % sizeof(data)};
-
-	cmd.cdw[0] = take();
-	cmd.cdw[1] = take();
-	cmd.cdw[10] = (uint32_t)take_n(4);
-	cmd.cdw[11] = (uint32_t)take_n(2);
-	cmd.to_device = take() & 1;
-	cmd.timeout_ms = take();
-	plx_nvme_admin(dev, &cmd);
-}
-
-static void
-look(void)
-{
-	static const char *const what[] = {"regs", "sq", "cq", "?"};
-	struct plx_blk_event ev;
-	struct plx_blk_stats st;
-	static FILE *null;
-
-	if (null == NULL)
-		null = fopen("/dev/null", "w");
-	plx_blk_dump(blk, what[take() & 3], (uint16_t)(take() & 1 ? UINT16_MAX : 0), null);
-	plx_blk_stats_get(blk, UINT16_MAX, &st);
-	while (plx_blk_event_get(blk, &ev) == 1)
-		;
-	plx_blk_info_get(blk, &info);
-}
-
-static void
-act(struct plx_dev *dev)
-{
-	uint8_t what = take() % 16;
-
-	if (what == 8)
-		admin(dev);
-	else if (what == 9)
-		fuzz_ms += 100u * take();
-	else if (what == 10)
-		ctrl_mischief();
-	else if (blk == NULL || q == NULL)
-		plx_ctrl_poll();
-	else if (what < 4)
-		submit();
-	else if (what < 8)
-		collect();
-	else if (what == 11)
-		plx_blk_reset(blk);
-	else if (what == 12)
-		stop(), plx_blk_start(blk);
-	else if (what == 13)
-		plx_blkq_intr_arm(q), plx_ctrl_poll(), plx_blkq_intr_disarm(q);
-	else if (what == 14)
-		look();
-	else
-		close_device(), open_device();
-	plx_ctrl_poll();
+	memset(cfg, 0, sizeof(cfg));
+	memcpy(cfg, good, sizeof(good));
+	cfg[PCI_CAPABILITY_LIST] = 0x40;
+	cfg[0x40] = PCI_CAP_ID_MSIX;
+	cfg[0x42] = 3;
+	cfg[0x44] = 4; /* BAR 4 */
+	cfg[0x48] = 4;
+	cfg[0x49] = 8;
+	for (n = take() % 16; n > 12; n--)
+		cfg[take()] = take();
 }
 
 int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+__wrap_plx_vfio_user_open(
+	const char *path, const struct plx_vfio_user_conf *conf, struct plx_vfio_dev **dev)
 {
-	struct fuzz_use before = fuzz_use(), after;
-	struct plx_dev *dev;
+	static const struct plx_mem_domain_ops dops = {.map = d_map, .unmap = d_unmap};
+	static const struct plx_vfio_ops ops = {.name = "fuzz",
+		.poll = v_poll,
+		.region_read = v_read,
+		.region_write = v_write,
+		.region_post = v_post,
+		.irq_set = v_irq_set,
+		.reset = v_reset,
+		.close = v_close};
+	static const struct plx_vfio_ops ops_cut = {.name = "fuzz",
+		.poll = v_poll,
+		.region_read = v_read,
+		.region_write = v_write,
+		.region_post = v_post,
+		.irq_set = v_irq_set,
+		.reset = v_reset,
+		.cut = v_cut,
+		.close = v_close};
+	const struct plx_mem_domain_conf dconf = {.name = "fuzz", .ops = &dops, .immediate = true};
+	uint8_t how = take();
 
-	fuzz_begin(data, size);
-	memset(state, 0, sizeof(state));
-	if (plx_attach(ctrl_begin(), &dev) == 0) {
-		open_device();
-		while (fuzz_in.left > 0)
-			act(dev);
-		close_device();
-		plx_detach(dev);
+	vd = (struct plx_vfio_dev){.ops = how & 1 ? &ops_cut : &ops,
+		.name = "fuzz",
+		.flags = VFIO_DEVICE_FLAGS_PCI | (how & 2 ? 0 : VFIO_DEVICE_FLAGS_RESET),
+		.numa_node = -1};
+	if (how & 4)
+		region(0, BAR, NULL, 0, 0, false);
+	else if (how & 8)
+		region(0, BAR, bar, 0, BAR, false);
+	else
+		region(0, BAR, bar + DB, DB, BAR - DB, how & 16);
+	if (how & 32)
+		vd.regions[0].size = take_odd() & 0xffffff;
+	region(2, FAKE_CMB, cmb, 0, FAKE_CMB, false);
+	region(4, 0x1000, NULL, 0, 0, false);
+	region(7, sizeof(cfg), NULL, 0, 0, false);
+	vd.irqs[VFIO_PCI_MSIX_IRQ_INDEX] = (struct plx_vfio_irq){VFIO_IRQ_INFO_EVENTFD, 4};
+	slow_regs = how & 64;
+	config();
+	there = true;
+	*dev = &vd;
+	return plx_mem_domain_create(&dconf, &vd.domain);
+}
+
+void
+dev_init(void)
+{
+	for (unsigned int i = 0; i < FAKE_NS; i++) {
+		disks[i] = calloc(FAKE_BLOCKS, FAKE_BLOCK);
+		fuzz_check(disks[i] != NULL);
 	}
-	after = fuzz_use();
-	fuzz_check(after.fd == before.fd);
-	fuzz_check(after.heap == before.heap);
-	fuzz_check(fuzz_lines < 1000 + fuzz_ms / 10);
-	return 0;
+}
+
+static void
+report(void)
+{
+	const uint64_t n = FAKE_BLOCKS / FAKE_ZONE;
+	struct nvme_zns_desc *d = (struct nvme_zns_desc *)(f.report + 64);
+
+	memcpy(f.report, &n, sizeof(n));
+	for (uint64_t i = 0; i < n; i++)
+		d[i] = (struct nvme_zns_desc){.zt = 2,
+			.zs = 1 << 4,
+			.zcap = FAKE_ZONE,
+			.zslba = i * FAKE_ZONE,
+			.wp = i * FAKE_ZONE};
+}
+
+const char *
+dev_begin(void)
+{
+	static const char *const more[] = {"", ",dbbuf=on", ",sgl=0", ",cmb=1", ",queues=200",
+		",quirks=none", ",dbbuf=off", ",cmb=1"};
+	static char str[160];
+	uint8_t how = take();
+	unsigned int i;
+
+	fake_init(&f);
+	for (i = 0; i < FAKE_NS; i++)
+		f.disk[i] = disks[i];
+	memset(bar, 0, sizeof(bar));
+	nowed = 0;
+	op.busy = wild = false;
+	f.id.oacs = how & 8 ? 0x100 : 0;
+	f.id.sgls = how & 16 ? 1 : 0;
+	f.id.oncs = how & 32 ? 0x1ff : 0xd;
+	f.zoned = how & 64;
+	if (how & 128) {
+		f.ns[0].lbaf[0].ms = 8;
+		f.ns[0].dps = how & 4 ? 1 : 0;
+		f.ns[0].flbas = how & 2 ? 0x10 : 0;
+	}
+	f.cap |= (f.zoned ? 1ull << 43 : 0) | ((how & 3) == 3 ? 1ull << 57 : 0);
+	if ((how & 3) == 3) {
+		f.cmbloc = 2;
+		f.cmbsz = 1 | FAKE_CMB / 4096 << 12;
+	}
+	report();
+	memcpy(bar, &f.cap, 8);
+	memcpy(bar + 8, &f.vs, 4);
+	memcpy(bar + 0x38, &f.cmbloc, 4);
+	memcpy(bar + 0x3c, &f.cmbsz, 4);
+	snprintf(str, sizeof(str), "vfio-user:/fuzz,name=fz,io_timeout=1000,admin_timeout=1000%s",
+		more[how & 7]);
+	return str;
 }

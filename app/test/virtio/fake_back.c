@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "plx_probe.h"
+#include "plx_sock.h"
 
 #include "fake_back.h"
 
@@ -32,6 +33,10 @@ serve_one(struct fake_back *b, struct vqd_chain *c)
 	uint64_t sector;
 	int last;
 
+	if (b->serve != NULL) {
+		b->serve(c);
+		return;
+	}
 	if (b->execute != NULL) {
 		len = 0;
 		last = c->nout + c->nin - 1;
@@ -74,6 +79,9 @@ static void
 reply(struct fake_back *b, const struct vhu_header *h, const void *data, uint32_t len)
 {
 	struct vhu_header r = {h->request, VHU_VERSION | VHU_F_REPLY, len};
+	uint8_t msg[FAKE_MSG];
+	size_t n = sizeof(r) + len;
+	int fd = h->request == VHU_GET_INFLIGHT_FD ? b->inflight : -1;
 
 	if (b->evil == OTHER_REPLY)
 		r.request++;
@@ -81,8 +89,11 @@ reply(struct fake_back *b, const struct vhu_header *h, const void *data, uint32_
 		r.size = UINT32_MAX;
 	if (b->evil == BABBLES)
 		memset(&r, 0xa5, sizeof(r));
-	if (send(b->fd, &r, sizeof(r), MSG_NOSIGNAL) < 0 ||
-		send(b->fd, data, len, MSG_NOSIGNAL) < 0)
+	memcpy(msg, &r, sizeof(r));
+	memcpy(msg + sizeof(r), data, len);
+	if (b->bend != NULL)
+		b->bend(msg, &n, &fd);
+	if (n != 0 && plx_sock_send(b->fd, msg, n, &fd, fd >= 0) < 0)
 		return;
 }
 
@@ -107,6 +118,14 @@ config(struct fake_back *b, const struct vhu_header *h, struct vhu_config *c)
 }
 
 static void
+keep(int *at, int fd)
+{
+	if (*at >= 0)
+		close(*at);
+	*at = dup(fd);
+}
+
+static void
 handle(struct fake_back *b, const struct vhu_header *h, void *payload, int fd)
 {
 	struct vhu_vring_addr *a = payload;
@@ -121,14 +140,24 @@ handle(struct fake_back *b, const struct vhu_header *h, void *payload, int fd)
 		return;
 	case VHU_GET_PROTOCOL_FEATURES:
 		reply_u64(b, h,
-			BIT(VHU_P_REPLY_ACK) | BIT(VHU_P_BACKEND_REQ) |
+			BIT(VHU_P_REPLY_ACK) | BIT(VHU_P_BACKEND_REQ) | b->protocol |
 				(b->evil != NO_CONFIG ? BIT(VHU_P_CONFIG) : 0));
+		return;
+	case VHU_GET_QUEUE_NUM:
+		reply_u64(b, h, 1);
+		return;
+	case VHU_GET_MAX_MEM_SLOTS:
+		reply_u64(b, h, 32);
+		return;
+	case VHU_GET_INFLIGHT_FD:
+		reply(b, h, &(struct vhu_inflight){4096, 0, 1, 128, 0},
+			sizeof(struct vhu_inflight));
 		return;
 	case VHU_GET_CONFIG:
 		config(b, h, payload);
 		return;
 	case VHU_SET_BACKEND_REQ_FD:
-		b->backend = dup(fd);
+		keep(&b->backend, fd);
 		break;
 	case VHU_SET_VRING_NUM:
 		b->q = (struct vqd){.size = (uint16_t)s->num,
@@ -141,7 +170,7 @@ handle(struct fake_back *b, const struct vhu_header *h, void *payload, int fd)
 			(void *)(uintptr_t)a->avail, (void *)(uintptr_t)a->used};
 		break;
 	case VHU_SET_VRING_CALL:
-		b->call = dup(fd);
+		keep(&b->call, fd);
 		break;
 	case VHU_SET_VRING_ENABLE:
 		b->running = true;
@@ -191,29 +220,35 @@ receive(struct fake_back *b)
 	return true;
 }
 
+void
+fake_step(void)
+{
+	struct fake_back *b = &back;
+	struct vqd_chain c;
+
+	if (b->fd < 0)
+		b->fd = accept4(b->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (b->fd >= 0 && !receive(b)) {
+		close(b->fd);
+		b->fd = -1;
+		b->running = false;
+	}
+	while (b->running && b->evil != SILENT && vqd_pop(&b->q, &c))
+		serve_one(b, &c);
+}
+
 static void *
 run(void *arg)
 {
-	struct fake_back *b = arg;
-	struct vqd_chain c;
-
-	while (!__atomic_load_n(&b->stop, __ATOMIC_ACQUIRE)) {
-		if (b->fd < 0)
-			b->fd = accept4(b->listener, NULL, NULL, SOCK_CLOEXEC);
-		if (b->fd >= 0 && !receive(b)) {
-			close(b->fd);
-			b->fd = -1;
-			b->running = false;
-		}
-		while (b->running && b->evil != SILENT && vqd_pop(&b->q, &c))
-			serve_one(b, &c);
+	while (!__atomic_load_n(&back.stop, __ATOMIC_ACQUIRE)) {
+		fake_step();
 		usleep(20);
 	}
 	return NULL;
 }
 
 void
-fake_begin(enum evil evil, bool packed)
+fake_open(enum evil evil, bool packed)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	char dir[] = "/tmp/plx-virtio-XXXXXX";
@@ -224,6 +259,7 @@ fake_begin(enum evil evil, bool packed)
 		.fd = -1,
 		.backend = -1,
 		.call = -1,
+		.inflight = -1,
 		.sectors = evil == EMPTY ? 0 : SECTORS};
 	back.features = BIT(VIRTIO_F_VERSION_1) | BIT(VHU_F_PROTOCOL_FEATURES) |
 			BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(2) /* SEG_MAX */ |
@@ -233,7 +269,13 @@ fake_begin(enum evil evil, bool packed)
 	back.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	REQUIRE(bind(back.listener, (struct sockaddr *)&a, sizeof(a)) == 0);
 	REQUIRE(listen(back.listener, 1) == 0);
-	REQUIRE(pthread_create(&back.thread, NULL, run, &back) == 0);
+}
+
+void
+fake_begin(enum evil evil, bool packed)
+{
+	fake_open(evil, packed);
+	REQUIRE(pthread_create(&back.thread, NULL, run, NULL) == 0);
 }
 
 void
@@ -241,9 +283,15 @@ fake_end(void)
 {
 	__atomic_store_n(&back.stop, true, __ATOMIC_RELEASE);
 	pthread_join(back.thread, NULL);
+	fake_close();
+}
+
+void
+fake_close(void)
+{
 	close(back.listener);
-	for (int i = 0; i < 3; i++) {
-		int fd = ((int[]){back.fd, back.backend, back.call})[i];
+	for (int i = 0; i < 4; i++) {
+		int fd = ((int[]){back.fd, back.backend, back.call, back.inflight})[i];
 
 		if (fd >= 0)
 			close(fd);

@@ -11,6 +11,7 @@
 #define BIT(n) (1ull << (n))
 #define SECTORS 4096
 #define FORGOTTEN 800 /* a sector */
+#define FAKE_MSG 600  /* bytes of the longest message */
 
 enum evil {
 	HONEST,
@@ -46,8 +47,14 @@ struct fake_back {
 	/* a request. @return its status; *written: bytes before it. NULL: reads give 0x5a */
 	uint8_t (*execute)(const struct vqd_chain *c, uint32_t *written);
 
+	/* for fuzzing: an answer before it is sent, at most FAKE_MSG bytes, 0: none; and instead of
+	 * execute, a chain to keep or give back */
+	void (*bend)(uint8_t *msg, size_t *len, int *fd);
+	void (*serve)(const struct vqd_chain *c);
+	uint64_t protocol; /* more features of the protocol */
+
 	char path[108];
-	int listener, fd, backend, call;
+	int listener, fd, backend, call, inflight;
 	pthread_t thread;
 	bool stop;
 	bool running, fired; /* the ring; the wrong was done */
@@ -60,6 +67,10 @@ extern struct fake_back back;
 
 void fake_begin(enum evil evil, bool packed);
 void fake_end(void);
+/* The same without a thread: fake_step() does what there is to do. */
+void fake_open(enum evil evil, bool packed);
+void fake_step(void);
+void fake_close(void);
 /* Attach it as "v". @return of plx_attach() */
 int fake_attach(const char *keys);
 

@@ -3,6 +3,7 @@
  * ranges, zones, lifetime, a device that can't be written. */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "plx_blk.h"
@@ -111,7 +112,7 @@ device(uint64_t features, bool packed, uint32_t block)
 		.write_granularity = 4096,
 		.zone_model = VBLK_MODEL_HOST_MANAGED,
 	};
-	REQUIRE(fake_attach("") == 0);
+	REQUIRE(fake_attach(",reconnect=1") == 0);
 	REQUIRE(plx_blk_open("v", features & BIT(VIRTIO_BLK_F_RO) ? 0 : PLX_BLK_O_WRITE, &blk) ==
 		0);
 	REQUIRE(plx_blk_configure(blk, 1) == 0 && plx_blkq_setup(blk, 0, &conf) == 0);
@@ -287,6 +288,27 @@ test_read_only(void)
 	fake_end();
 }
 
+/* What could be written when it was opened must not come back read-only, to fail every write. */
+static void
+test_read_only_later(void)
+{
+	struct plx_blk_req r = {.op = PLX_OP_WRITE, .nblk = 1, .buf = buf}, *p = &r;
+	time_t until = time(NULL) + 10;
+
+	device(0, true, 512);
+	CHECK_EQ(one(PLX_OP_WRITE, 0, 0, 1, 0, NULL), 0);
+	back.features |= BIT(VIRTIO_BLK_F_RO);
+	shutdown(back.fd, SHUT_RDWR);
+	do {
+		plx_ctrl_poll();
+		plx_blkq_submit(q, &p, 1);
+		while (plx_blkq_poll(q, &p, 1) == 0 && time(NULL) < until)
+			plx_ctrl_poll();
+	} while (r.status == 0 && time(NULL) < until);
+	CHECK_EQ(r.status, -ENOTCONN);
+	gone();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -297,6 +319,7 @@ main(int argc, char **argv)
 	RUN(test_zones);
 	RUN(test_lifetime);
 	RUN(test_read_only);
+	RUN(test_read_only_later);
 	plx_mem_free(buf);
 	plx_eal_cleanup();
 	return TEST_RESULT();

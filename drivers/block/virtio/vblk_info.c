@@ -23,14 +23,16 @@ PLX_LOG_USE(vblk);
 		BIT(VIRTIO_BLK_F_LIFETIME) | BIT(VIRTIO_BLK_F_SECURE_ERASE) |                      \
 		BIT(VIRTIO_BLK_F_ZONED))
 
-/* The features to ask for, of those offered: at attach all that is known here, later the same. */
+/* The features to ask for, of those offered: at attach all that is known here, later the same, but
+ * write protection when it is there now: vblk_same() shall see it. */
 uint64_t
 vblk_want(const struct vblk *v)
 {
 	uint64_t want = RING | BLOCK;
 
 	if (v->features != 0)
-		return v->features & (RING | BLOCK | BIT(VIRTIO_F_RING_PACKED)) & v->vio->offered;
+		return (v->features | BIT(VIRTIO_BLK_F_RO)) &
+		       (RING | BLOCK | BIT(VIRTIO_F_RING_PACKED)) & v->vio->offered;
 	if (v->packed)
 		want |= BIT(VIRTIO_F_RING_PACKED);
 	return want & v->vio->offered;
@@ -204,7 +206,9 @@ vblk_same(struct vblk *v)
 {
 	const char *why = differs(v);
 
-	if (v->vio->features != v->features)
+	if ((v->vio->features & ~v->features & BIT(VIRTIO_BLK_F_RO)) != 0)
+		why = "write protection";
+	else if (v->vio->features != v->features)
 		why = "other features";
 	else if (v->fresh.capacity != v->cfg.capacity)
 		why = "another size";

@@ -47,8 +47,10 @@ serve_one(struct fake_back *b, struct vqd_chain *c)
 	}
 	memcpy(&type, c->piece[0].va, sizeof(type));
 	memcpy(&sector, c->piece[0].va + 8, sizeof(sector));
-	if (b->evil == FORGETS_BLOCK && sector == FORGOTTEN)
+	if (b->evil == FORGETS_BLOCK && sector == FORGOTTEN) {
+		b->forgot++;
 		return;
+	}
 	if (type == 0)
 		for (uint16_t i = c->nout; i < c->nout + c->nin - 1; i++) {
 			memset(c->piece[i].va, 0x5a, c->piece[i].len);
@@ -56,8 +58,10 @@ serve_one(struct fake_back *b, struct vqd_chain *c)
 		}
 	b->done++;
 	b->fired |= wrong;
-	if (wrong && b->evil == FORGETS)
+	if (wrong && b->evil == FORGETS) {
+		b->forgot++;
 		return;
+	}
 	if (!wrong || b->evil != NO_STATUS)
 		*c->piece[c->nout + c->nin - 1].va = type > 1 ? 2 : 0;
 	if (wrong && b->evil == BAD_ID)
@@ -177,6 +181,7 @@ handle(struct fake_back *b, const struct vhu_header *h, void *payload, int fd)
 		break;
 	case VHU_GET_VRING_BASE:
 		b->running = false;
+		b->let_be |= b->forgot != 0;
 		reply(b, h, payload, sizeof(*s));
 		return;
 	}
@@ -232,6 +237,7 @@ fake_step(void)
 		close(b->fd);
 		b->fd = -1;
 		b->running = false;
+		b->forgot = 0;
 	}
 	while (b->running && b->evil != SILENT && vqd_pop(&b->q, &c))
 		serve_one(b, &c);

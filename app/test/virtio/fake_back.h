@@ -58,6 +58,8 @@ struct fake_back {
 	pthread_t thread;
 	bool stop;
 	bool running, fired; /* the ring; the wrong was done */
+	unsigned int forgot; /* on this connection */
+	bool let_be; /* asked to stop its ring with such requests, which it may still be at */
 	struct vqd q;
 	unsigned int done;
 };

@@ -124,6 +124,27 @@ vblk_drain_all(struct vblk *v)
 	return left;
 }
 
+/*
+ * Take the queues back from the device. A vhost-user back end may answer that it has stopped and
+ * still be at what it had, as qemu-storage-daemon is: it would write from buffers that were given
+ * back. So with anything in flight it is hung up on. It lets nobody in before it is through.
+ */
+int
+vblk_take_back(struct vblk *v)
+{
+	uint32_t left = v->vio->ops->reconnect != NULL ? vblk_drain_all(v) : 0;
+
+	if (left == 0)
+		return plx_virtio_reset(v->vio);
+	PLX_LOG(WARNING,
+		"virtio-blk: %s: %s is still at %u requests: hanging up, to connect again when it "
+		"has done with them",
+		v->dev->name, v->vio->name, left);
+	v->anew = true;
+	plx_virtio_give_up(v->vio, -ETIMEDOUT);
+	return -ENODEV;
+}
+
 /* ---- operations; they wait for what the driver does by itself ---- */
 
 static bool
@@ -168,7 +189,7 @@ start_step(struct vblk *v)
 	}
 	if (v->op_rc != 0 && v->vio->lost == 0) {
 		/* what it has of ours by now, it gives back */
-		PLX_PT_CALL(&v->op, v->rc, plx_virtio_reset(v->vio), plx_virtio_poll(v->vio));
+		PLX_PT_CALL(&v->op, v->rc, vblk_take_back(v), plx_virtio_poll(v->vio));
 	}
 	if (v->op_rc != 0)
 		vblk_cancel_all(v, -ECANCELED, v->vio->lost != 0 ? PLX_IO_MAYBE_DMA : 0);
@@ -197,7 +218,7 @@ stop_step(struct vblk *v)
 	PLX_PT_WAIT(&v->op, drained(v));
 	v->op_rc = 0;
 	if (v->state == VBLK_UP && v->vio->lost == 0) {
-		PLX_PT_CALL(&v->op, v->op_rc, plx_virtio_reset(v->vio), plx_virtio_poll(v->vio));
+		PLX_PT_CALL(&v->op, v->op_rc, vblk_take_back(v), plx_virtio_poll(v->vio));
 		if (v->op_rc == 0)
 			v->state = VBLK_DOWN;
 		vblk_drain_all(v);
@@ -219,9 +240,9 @@ reset_step(struct vblk *v)
 	v->op_rc = unable(v);
 	VBLK_OR_RETURN(&v->op, v->op_rc);
 	v->owned = true;
-	v->op_until = plx_deadline_in(RESET_DRAIN_MS);
+	v->op_until = plx_deadline_in(v->vio->ops->reconnect != NULL ? DRAIN_MS : RESET_DRAIN_MS);
 	PLX_PT_WAIT(&v->op, drained(v));
-	PLX_PT_CALL(&v->op, v->op_rc, plx_virtio_reset(v->vio), plx_virtio_poll(v->vio));
+	PLX_PT_CALL(&v->op, v->op_rc, vblk_take_back(v), plx_virtio_poll(v->vio));
 	if (v->op_rc == 0)
 		v->state = VBLK_DOWN;
 	vblk_drain_all(v);

@@ -126,6 +126,7 @@ struct vblk {
 	uint32_t changes_seen;
 	struct plx_deadline until, op_until, pause, tick, look;
 	bool expired, told; /* of a reconnect */
+	bool anew;          /* what the back end remembers of before counts no more */
 	const void *answer; /* to the driver's own command */
 	struct vblk_config fresh;
 	uint8_t writeback;
@@ -194,6 +195,7 @@ extern const struct plx_blk_ops vblk_ops;
 int vblk_bring_up(struct vblk *v);
 int vblk_give_queues(struct vblk *v, uint16_t n);
 int vblk_gather(struct vblk *v);
+int vblk_take_back(struct vblk *v);
 void vblk_cancel_all(struct vblk *v, int status, uint8_t flags);
 uint32_t vblk_drain_all(struct vblk *v);
 

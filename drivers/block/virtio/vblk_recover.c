@@ -126,7 +126,7 @@ gone(struct vblk *v)
 			v->dev->name, waiting, v->reconnect_ms / 1000);
 }
 
-/* A queue that its device broke has no state to go on with. */
+/* A queue that its device broke has no state to go on with, nor has one that was hung up on. */
 static bool
 goes_on(const struct vblk *v)
 {
@@ -135,7 +135,7 @@ goes_on(const struct vblk *v)
 	for (q = v->queues; q != NULL; q = q->next)
 		if (q->vq.broken != 0)
 			return false;
-	return !v->expired && v->vio->remembers;
+	return !v->expired && !v->anew && v->vio->remembers;
 }
 
 /* Connected again: is it the same, and what has it to do? */
@@ -185,6 +185,7 @@ vblk_reconnect(struct vblk *v)
 					    (!v->expired && plx_deadline_past(v->until)));
 	}
 	PLX_LOG(NOTICE, "virtio-blk: %s: %s is back", v->dev->name, v->vio->name);
+	v->anew = false;
 	plx_blk_unpark(&v->blk, 0);
 	PLX_PT_END(&v->pt);
 }
@@ -211,7 +212,7 @@ recover_step(struct vblk *v)
 	PLX_PT_BEGIN(&v->sub);
 	PLX_PT_WAIT(&v->sub, plx_blk_park(&v->blk) == 0);
 	say_why(v);
-	VBLK_CALL(&v->sub, v->sub_rc, v, plx_virtio_reset(v->vio));
+	VBLK_CALL(&v->sub, v->sub_rc, v, vblk_take_back(v));
 	VBLK_OR_RETURN(&v->sub, v->sub_rc);
 	v->state = VBLK_DOWN;
 	vblk_drain_all(v); /* what it finished before */

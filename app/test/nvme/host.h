@@ -73,12 +73,30 @@ host_use(void)
 	return u;
 }
 
+/* A leak is found by what leaks. */
+static inline void
+host_show_fds(void)
+{
+	char path[32], to[128];
+	ssize_t n;
+	int fd;
+
+	for (fd = 0; fd < 256; fd++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n = readlink(path, to, sizeof(to));
+		if (n > 0)
+			fprintf(stderr, "%d: %.*s\n", fd, (int)n, to);
+	}
+}
+
 static inline void
 host_unused(const struct host_use *before)
 {
 	struct host_use now = host_use();
 
 	CHECK_EQ(now.fds, before->fds);
+	if (now.fds != before->fds)
+		host_show_fds();
 	CHECK_EQ(now.threads, before->threads);
 	CHECK_EQ(now.heap, before->heap);
 }

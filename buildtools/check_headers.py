@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Every installed header compiles alone. usage: check_headers.py HEADER... -- COMPILER [FLAG...]
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """The form of every source file. usage: check_tree.py SOURCE_ROOT [CLANG_FORMAT]
 

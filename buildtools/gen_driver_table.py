@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Write the table of what is built in: OUT HEADER TYPE NAME..., each NAME a struct TYPE that HEADER
 declares. The table is TYPE plx_builtin_<what>s[], ended by NULL."""

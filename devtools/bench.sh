@@ -25,4 +25,4 @@ packages_install build bench
 # release, with the symbols that callgrind shares instructions out by
 meson_build "$top/build-bench" -Ddebug=true || exit 1
 hugepages_reserve 512 || note "no hugepages: the figures are those of ordinary memory"
-python3 "$top/devtools/bench.py" --build "$top/build-bench" --cpus "$(cpus_allowed | xargs)" "$@"
+"$top/devtools/bench.py" --build "$top/build-bench" --cpus "$(cpus_allowed | xargs)" "$@"

@@ -47,15 +47,18 @@ fi
 tmp=$(mktemp -d)
 mapfile -t cpus < <(cpus_allowed)
 testblk=("$build/app/test-blk/plx-testblk")
+# a disk that fits into a quarter of the free memory
+size=$(($(meminfo MemAvailable) / 4096))
+[ $size -le 1024 ] || size=1024
 work=(--rw randrw --bs 4k --qd 32 --time "$seconds" --verify crc32c --allow-write)
 
 if [ ${#cpus[@]} -ge 2 ]; then
-	exporter_start "${cpus[0]}" "$tmp/sock" ram:size=1G r0 "${eal[@]}" || exit 1
-	note "plx-export on CPU ${cpus[0]} serves a RAM disk of 1 GiB at vfio-user:$tmp/sock"
+	exporter_start "${cpus[0]}" "$tmp/sock" ram:size=${size}M r0 "${eal[@]}" || exit 1
+	note "plx-export on CPU ${cpus[0]} serves a RAM disk of $size MiB at vfio-user:$tmp/sock"
 	run=("${testblk[@]}" -l "${cpus[1]}" "${eal[@]}" -- --dev "vfio-user:$tmp/sock" "${work[@]}")
 else
 	note "one CPU only: the controller runs inside of plx-testblk (soft-nvme)"
-	run=("${testblk[@]}" -l "${cpus[0]}" "${eal[@]}" -- --dev soft-nvme:size=1G "${work[@]}")
+	run=("${testblk[@]}" -l "${cpus[0]}" "${eal[@]}" -- --dev soft-nvme:size=${size}M "${work[@]}")
 fi
 
 say "4/4 the NVMe driver against it: random reads and writes of 4 KiB, then every block checked"

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Test results of several runs, one a line in a file: result, run, test, reason (tab separated).
 

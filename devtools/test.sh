@@ -75,9 +75,9 @@ made()
 		"make_$1"
 		return
 	fi
-	unset "ahead[$1]"
 	wait "$pid"
 	rc=$?
+	unset "ahead[$1]" # not before: it ends with this script
 	[ $rc = 0 ] || cat "$logs/ahead-$1.log"
 	return $rc
 }

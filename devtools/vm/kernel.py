@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """The kernels of test guests: Debian's packages, and the test kernel, built from Debian's source.
 

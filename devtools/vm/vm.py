@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Run a script in a QEMU guest with block devices behind an emulated Intel IOMMU.
 

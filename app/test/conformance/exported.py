@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Conformance of a device that another process serves: PLX-CONFORMANCE PLX-EXPORT DEVICE [ARGS]."""
 import sys

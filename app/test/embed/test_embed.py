@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """examples/embed_dataplane and graph_node serve a disk to a client in another network namespace,
 while the first leaves Pollux and joins it again, and both are killed. What the client reads is

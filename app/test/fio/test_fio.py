@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """The I/O engine for fio, run by fio: data is right, jobs share devices, errors come through."""
 import json

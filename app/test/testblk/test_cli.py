@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """plx-testblk as users run it: wrong command lines, reports, verification, signals."""
 import concurrent.futures

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """What plx-testblk counts, counted by somebody else: the driver, and a controller in another
 process, asked for its SMART log."""

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Power cuts: the tester is killed amid verified writes with flushes, again and again, and then what
 was flushed must be there: PLX-TESTBLK PLX-EXPORT ROUNDS WHAT...

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Devices that fail, stall, are reset, taken away or killed under verified load: the run ends, each I/O
 came back once, and the exit code tells: PLX-TESTBLK PLX-EXPORT fast|kill|qsd"""

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """plx-testblk with the NVMe driver: against a controller in its own process, and in another."""
 import json

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """The reports of plx-testblk: fio's keys as fio writes them, series, distributions."""
 import json

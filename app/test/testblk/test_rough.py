@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """plx-testblk treated roughly: files that are no text, outputs that take nothing, terminals that go
 away. Each ends with one line and a code, and runs with their account."""

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """plx-testblk does not overwrite what somebody may need: PLX-TESTBLK blkid|-"""
 import fcntl

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """The shell of plx-testblk: its commands one after the other, files of them, and a terminal."""
 import concurrent.futures

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """A session as somebody has it in a terminal: attach, run, reset under load, detach under load."""
 import os

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """What plx-testblk verifies, and that it finds what is wrong: metadata, protection information."""
 import functools

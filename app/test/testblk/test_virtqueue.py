@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """What plx-testblk dumps of a virtqueue in use, split and packed: entries of its own I/Os."""
 import os

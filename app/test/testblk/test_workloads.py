@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """plx-testblk's workloads: accounts, shares and what stands on the devices afterwards."""
 import os

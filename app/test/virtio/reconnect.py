@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """A back end killed again and again: TEST-RECONNECT BACKEND ROUNDS BOUND_MS WHAT...
 

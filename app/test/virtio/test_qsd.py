@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """The virtio-blk driver on qemu-storage-daemon: PLX-CONFORMANCE PLX-TESTBLK PLX-BLK-COPY FORMAT.
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """usage: compare_json.py NAME NVME-CLI OURS. Every field that nvme-cli shows is ours too, and the same."""
 import json

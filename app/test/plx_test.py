@@ -83,20 +83,26 @@ class Exporter:
     def __init__(self, program, folder, dev, *eal):
         self.sock = os.path.join(folder, 's')
         self.name = f'vfio-user:{self.sock}'
-        self.args = [program, *eal, '--', '--idle', 'adaptive', '--dev', f'{dev},name=r', '--export',
-                     f'{self.name},dev=r']
+        # programs under test are on the first CPU
+        self.args = [program, *(eal or ('-l', str(cpus()[-1]))), '--', '--idle', 'adaptive', '--dev',
+                     f'{dev},name=r', '--export', f'{self.name},dev=r']
         self.start()
 
     def start(self):
         self.p = subprocess.Popen(self.args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        said = ''
-        while 'serving' not in said:
+        self.said = ''
+        while 'serving' not in self.said:
             line = self.p.stdout.readline()
             if line == '':
-                sys.exit(f'FAIL plx-export ended with {self.p.wait()}: {said}')
-            said += line
+                sys.exit(f'FAIL plx-export ended with {self.p.wait()}: {self.said}')
+            self.said += line
         # it must not wait for a full pipe
-        threading.Thread(target=self.p.stdout.read, daemon=True).start()
+        self.listener = threading.Thread(target=self.listen, daemon=True)
+        self.listener.start()
+
+    def listen(self):
+        for line in self.p.stdout:
+            self.said += line
 
     def end(self, sig=signal.SIGTERM):
         """Returns its exit code."""
@@ -110,8 +116,9 @@ class Exporter:
         return self
 
     def __exit__(self, *_):
-        if self.p.poll() is None:
-            check(self.end() == 0, f'plx-export ended with {self.p.returncode}')
+        if self.p.poll() is None and self.end() != 0:
+            self.listener.join(5)
+            check(False, f'plx-export ended with {self.p.returncode}: {self.said}')
 
 
 def main(scope, prefix='test_'):

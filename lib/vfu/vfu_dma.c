@@ -195,19 +195,26 @@ vfu_dma_clear(struct plx_vfu *v)
 }
 
 static int
-unmap_all(struct plx_vfu *v, const struct vfio_user_dma_unmap *req)
+reply_plain(struct plx_vfu *v, const struct vfio_user_dma_unmap *req)
 {
-	void *out;
+	void *out = vfu_reply(v, sizeof(*req));
 
-	if (req->addr != 0 || req->size != 0)
-		return -EINVAL;
-	if (v->nb_dma != 0 && let_go(v, 0, 0) != 0)
-		return -EINPROGRESS;
-	vfu_dma_clear(v);
-	out = vfu_reply(v, sizeof(*req));
 	if (out == NULL)
 		return -ENOMEM;
 	memcpy(out, req, sizeof(*req));
+	return 0;
+}
+
+static int
+unmap_all(struct plx_vfu *v, const struct vfio_user_dma_unmap *req)
+{
+	if (req->addr != 0 || req->size != 0)
+		return -EINVAL;
+	if (reply_plain(v, req) != 0)
+		return -ENOMEM;
+	if (v->nb_dma != 0 && let_go(v, 0, 0) != 0)
+		return -EINPROGRESS;
+	vfu_dma_clear(v);
 	return 0;
 }
 
@@ -271,7 +278,6 @@ vfu_dma_unmap(struct plx_vfu *v, struct vfu_msg *m)
 	struct vfio_user_dma_unmap req;
 	uint32_t first, end, i;
 	bool reached = false;
-	void *out;
 	int rc;
 
 	memcpy(&req, m->body, sizeof(req));
@@ -285,12 +291,7 @@ vfu_dma_unmap(struct plx_vfu *v, struct vfu_msg *m)
 	if (rc != 0)
 		return rc;
 	/* what can fail comes before the device model is asked: the reply is made first */
-	if (req.flags != 0)
-		rc = reply_dirty(v, m, &req);
-	else if ((out = vfu_reply(v, sizeof(req))) != NULL)
-		memcpy(out, &req, sizeof(req));
-	else
-		rc = -ENOMEM;
+	rc = req.flags != 0 ? reply_dirty(v, m, &req) : reply_plain(v, &req);
 	if (rc != 0)
 		return rc;
 	for (i = first; i < end; i++)

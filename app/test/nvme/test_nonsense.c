@@ -378,6 +378,22 @@ namespaces(void)
 	left_out("2^64 bytes or more");
 }
 
+/* Whatever a controller makes happen without end, the log stays readable. */
+static void
+told(void)
+{
+	static struct nvme_ctrlr c = {.name = "fk"};
+	unsigned int i, lines = 0;
+
+	log_catch();
+	for (i = 0; i < 10000; i++) {
+		lines += nvme_may_tell(&c);
+		c.told -= i % 10 == 0 && c.told != 0; /* a tick */
+	}
+	log_release();
+	CHECK(lines >= 64 && lines < 90, "%u lines in 1000 ticks", lines);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -388,6 +404,7 @@ main(int argc, char **argv)
 	RUN(protection);
 	RUN(controllers);
 	RUN(namespaces);
+	RUN(told);
 	plx_eal_cleanup();
 	return TEST_RESULT();
 }

@@ -54,8 +54,9 @@ ask_back(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_abort *a)
 	struct nvme_ctrlr *c = q->c;
 	uint32_t ms = RTE_MIN(c->admin_ms, (uint32_t)ABORT_MS);
 
-	PLX_LOG(WARNING, "nvme: %s: queue %u: command %04x was not answered for %u ms: aborting it",
-		c->name, q->qid, t->cid, c->io_ms);
+	NVME_TELL(c, WARNING,
+		"nvme: %s: queue %u: command %04x was not answered for %u ms: aborting it", c->name,
+		q->qid, t->cid, c->io_ms);
 	t->flags |= NVME_TRK_LATE;
 	plx_stat_add(&q->dq.st.late, 1);
 	*a = (struct nvme_abort){.state = NVME_ABORT_SENT,
@@ -126,7 +127,7 @@ judge(struct nvme_ctrlr *c, struct nvme_abort *a)
 
 	if (a->state == NVME_ABORT_ANSWERED) {
 		if (!still_out(c, a)) {
-			PLX_LOG(NOTICE, "nvme: %s: queue %u: command %04x came back", c->name,
+			NVME_TELL(c, NOTICE, "nvme: %s: queue %u: command %04x came back", c->name,
 				a->qid, a->cid);
 			a->state = NVME_ABORT_FREE;
 			return true;

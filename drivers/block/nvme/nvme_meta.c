@@ -42,16 +42,15 @@ struct nvme_meta {
 /* ---- formats ---- */
 
 static int
-left_out(const struct nvme_ctrlr *c, uint32_t nsid, const char *why)
+left_out(struct nvme_ctrlr *c, uint32_t nsid, const char *why)
 {
-	PLX_LOG(WARNING, "nvme: %s: namespace %u is left out: %s", c->name, nsid, why);
+	NVME_TELL(c, WARNING, "nvme: %s: namespace %u is left out: %s", c->name, nsid, why);
 	return -ENOTSUP;
 }
 
 /* Guards of 16 bits, or what the extended format says: 64 bits. */
 static int
-pi_format(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id,
-	struct nvme_format *f)
+pi_format(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id, struct nvme_format *f)
 {
 	uint32_t pif = (c->elbaf & NVME_NVM_ELBAF_PIF_MASK) >> 7;
 
@@ -85,7 +84,7 @@ nvme_meta_max_nblk(const struct nvme_ctrlr *c, const struct nvme_format *f)
 }
 
 int
-nvme_meta_format(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id,
+nvme_meta_format(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id,
 	const struct nvme_lbaf *lbaf, struct nvme_format *f)
 {
 	int rc;

@@ -95,8 +95,7 @@ fill_info(struct nvme_ns *ns, const struct nvme_id_ns *id)
 }
 
 static int
-check_ns(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id,
-	struct nvme_format *fmt)
+check_ns(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id, struct nvme_format *fmt)
 {
 	const struct nvme_lbaf *lbaf = &id->lbaf[nvme_ns_lbaf(id)];
 	int rc;
@@ -104,13 +103,13 @@ check_ns(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id,
 	if (id->nsze == 0)
 		return -ENOENT; /* inactive */
 	if (lbaf->ds < 9 || lbaf->ds > 16 || (1u << lbaf->ds) > c->max_xfer) {
-		PLX_LOG(WARNING, "nvme: %s: namespace %u is left out: blocks of 2^%u bytes",
+		NVME_TELL(c, WARNING, "nvme: %s: namespace %u is left out: blocks of 2^%u bytes",
 			c->name, nsid, lbaf->ds);
 		return -ENOTSUP;
 	}
 	if (rte_le_to_cpu_64(id->nsze) > UINT64_MAX >> lbaf->ds) {
-		PLX_LOG(WARNING, "nvme: %s: namespace %u is left out: 2^64 bytes or more", c->name,
-			nsid);
+		NVME_TELL(c, WARNING, "nvme: %s: namespace %u is left out: 2^64 bytes or more",
+			c->name, nsid);
 		return -ENOTSUP;
 	}
 	*fmt = (struct nvme_format){.shift = lbaf->ds};
@@ -459,7 +458,8 @@ nvme_ns_back(struct nvme_ns *ns, const struct nvme_id_ns *id)
 		return;
 	describe(ns, id, &fmt);
 	if (plx_blk_back(&ns->blk) == 0)
-		PLX_LOG(NOTICE, "nvme: %s: namespace %u is there again", ns->c->name, ns->nsid);
+		NVME_TELL(ns->c, NOTICE, "nvme: %s: namespace %u is there again", ns->c->name,
+			ns->nsid);
 }
 
 /* A namespace that was there before: its size may have changed. */
@@ -470,14 +470,15 @@ nvme_ns_refresh(struct nvme_ns *ns, const struct nvme_id_ns *id)
 	struct nvme_format fmt;
 
 	if (memcmp(id->nguid, ns->blk.info.nguid, sizeof(id->nguid)) != 0) {
-		PLX_LOG(ERR, "nvme: %s: namespace %u is another one now: it is taken off",
+		NVME_TELL(ns->c, ERR, "nvme: %s: namespace %u is another one now: it is taken off",
 			ns->c->name, ns->nsid);
 		nvme_ns_gone(ns);
 		ns->c->rescan = true;
 	} else if (check_ns(ns->c, ns->nsid, id, &fmt) != 0 ||
 		   memcmp(&fmt, &ns->fmt, sizeof(fmt)) != 0 ||
 		   ns->c->zoned.zone_nblk != ns->blk.info.zone_nblk) {
-		PLX_LOG(ERR, "nvme: %s: namespace %u has another format now: it is taken off",
+		NVME_TELL(ns->c, ERR,
+			"nvme: %s: namespace %u has another format now: it is taken off",
 			ns->c->name, ns->nsid);
 		nvme_ns_gone(ns);
 		ns->c->rescan = true;

@@ -303,7 +303,8 @@ struct nvme_ctrlr {
 	bool away;    /* its server is gone, and is waited for until then */
 	bool waiting; /* nobody is there to stop it: queues may be dropped */
 	struct nvme_abort aborts[NVME_ABORTS];
-	bool rescan; /* namespaces changed */
+	bool rescan;   /* namespaces changed */
+	uint32_t told; /* lines about it, less one a tick */
 	/* log pages of events, a bit each, to be read so that the next event comes; the one read */
 	uint64_t logs[4];
 	uint8_t log;
@@ -373,7 +374,7 @@ void nvme_data_free(struct nvme_qpair *q, struct nvme_tracker *t);
 size_t nvme_data_direct(struct plx_drvq *dq, const struct plx_seg *segs, uint32_t nseg, size_t max);
 
 /* nvme_meta.c */
-int nvme_meta_format(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id,
+int nvme_meta_format(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id,
 	const struct nvme_lbaf *lbaf, struct nvme_format *f);
 uint32_t nvme_meta_max_nblk(const struct nvme_ctrlr *c, const struct nvme_format *f);
 size_t nvme_meta_bounce(const struct nvme_format *f);
@@ -392,7 +393,7 @@ void nvme_meta_put(struct nvme_qpair *q, struct nvme_tracker *t);
 
 /* nvme_zns.c */
 int nvme_zns_identify(struct nvme_ctrlr *c, uint32_t nsid);
-int nvme_zns_check(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_format *f);
+int nvme_zns_check(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_format *f);
 void nvme_zns_info(const struct nvme_ctrlr *c, struct plx_blk_info *info);
 size_t nvme_zns_bounce(const struct plx_blk_info *info);
 int nvme_zns_build(struct nvme_qpair *q, struct nvme_tracker *t, struct nvme_sqe *sqe,
@@ -515,6 +516,13 @@ nvme_quirk(const struct nvme_ctrlr *c, uint32_t quirk)
 }
 
 /* nvme_recover.c */
+bool nvme_may_tell(struct nvme_ctrlr *c);
+/* Log what a controller makes happen, which it may do without end. */
+#define NVME_TELL(c, level, ...)                     \
+	do {                                         \
+		if (nvme_may_tell(c))                \
+			PLX_LOG(level, __VA_ARGS__); \
+	} while (0)
 int nvme_recover_poll(struct nvme_ctrlr *c);
 int nvme_recover_finish(struct nvme_ctrlr *c);
 void nvme_recover_late(struct nvme_ctrlr *c);

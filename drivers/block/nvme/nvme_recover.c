@@ -24,7 +24,22 @@ PLX_LOG_USE(nvme);
 #define RESETS 3       /* in a row that fail */
 #define STORM 10       /* that succeed, but the controller fails again */
 #define QUIET_TICKS 20 /* without trouble: not in a row any more */
+#define TELL_MOST 64   /* lines before it is silent */
 #define SETTLE_MS 1000 /* commands may take to end before a reset that was asked for */
+
+/* TELL_MOST lines, then none for as many ticks; after that one in as many. */
+bool
+nvme_may_tell(struct nvme_ctrlr *c)
+{
+	if (c->told >= TELL_MOST)
+		return false;
+	if (++c->told == TELL_MOST) {
+		c->told = 2 * TELL_MOST;
+		PLX_LOG(WARNING, "nvme: %s: more lines about it are left out for half a minute",
+			c->name);
+	}
+	return true;
+}
 
 /* ---- the end ---- */
 
@@ -293,6 +308,7 @@ look_step(struct nvme_ctrlr *c)
 	PLX_PT_BEGIN(&c->look);
 	c->tick = plx_deadline_in(NVME_TICK_MS);
 	__atomic_store_n(&c->epoch, (uint16_t)(c->epoch + 1), __ATOMIC_RELAXED);
+	c->told -= c->told != 0;
 	if (c->mp == NULL) { /* else the primary process looks */
 		NVME_READ(&c->look, c->look_rc, c, NVME_REG_CSTS, 4);
 		NVME_OR_RETURN(&c->look, c->look_rc);

@@ -94,8 +94,8 @@ nvme_zns_identify(struct nvme_ctrlr *c, uint32_t nsid)
 	if (c->admin.cmd.status == 0)
 		take_ctrlr(c);
 	if (c->zoned.max_append == 0) {
-		PLX_LOG(WARNING, "nvme: %s: namespace %u is left out: command set %u: %s", c->name,
-			nsid, c->csi, nvme_status_to_string(c->admin.cmd.status, false));
+		NVME_TELL(c, WARNING, "nvme: %s: namespace %u is left out: command set %u: %s",
+			c->name, nsid, c->csi, nvme_status_to_string(c->admin.cmd.status, false));
 		PLX_PT_RETURN(&c->sub, -ENOTSUP);
 	}
 	PLX_PT_END(&c->sub);
@@ -103,21 +103,21 @@ nvme_zns_identify(struct nvme_ctrlr *c, uint32_t nsid)
 
 /* Can the namespace in c->id_ns be used with the zones that it has? */
 int
-nvme_zns_check(const struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_format *f)
+nvme_zns_check(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_format *f)
 {
 	uint64_t zone = c->zoned.zone_nblk, nblocks = rte_le_to_cpu_64(c->id_ns.nsze);
 
 	if (c->zoned.max_append == 0) /* not zoned */
 		return 0;
 	if (f->ms != 0) {
-		PLX_LOG(WARNING,
+		NVME_TELL(c, WARNING,
 			"nvme: %s: namespace %u is left out: it has zones, and metadata; format it "
 			"without metadata",
 			c->name, nsid);
 		return -ENOTSUP;
 	}
 	if (zone == 0 || zone > nblocks || (nblocks - 1) / zone >= UINT32_MAX) {
-		PLX_LOG(WARNING,
+		NVME_TELL(c, WARNING,
 			"nvme: %s: namespace %u is left out: zones of %" PRIu64
 			" blocks in %" PRIu64,
 			c->name, nsid, zone, nblocks);

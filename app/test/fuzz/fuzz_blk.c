@@ -21,9 +21,10 @@
 #define NREQ 16
 #define BYTES 65536u
 #define META 8192u
+#define NSEG 48
 
 static struct plx_blk_req reqs[NREQ];
-static struct plx_seg segs[NREQ][4];
+static struct plx_seg segs[NREQ][NSEG];
 static struct plx_copy_range ranges[NREQ][4];
 static struct plx_blk_ext exts[NREQ];
 static struct plx_nvme_cmd cmds[NREQ];
@@ -66,6 +67,7 @@ aim_data(unsigned int i, uint8_t how)
 {
 	struct plx_blk_req *r = &reqs[i];
 	size_t left = plx_blk_bytes(&info, r->nblk);
+	unsigned int most;
 	uint8_t *at = (how & 1 ? foreign : mem) + (size_t)i * BYTES;
 
 	if ((how & 6) != 6 || left < 64) {
@@ -73,8 +75,8 @@ aim_data(unsigned int i, uint8_t how)
 		return;
 	}
 	r->segs = segs[i];
-	for (r->nseg = 0; r->nseg < 3 && left > 1; r->nseg++) {
-		segs[i][r->nseg] = (struct plx_seg){at, 1 + take_n(2) % (left - 1)};
+	for (most = take() % NSEG; r->nseg < most && left > 1; r->nseg++) {
+		segs[i][r->nseg] = (struct plx_seg){at, 1 + take() % (left - 1)};
 		at += segs[i][r->nseg].len;
 		left -= segs[i][r->nseg].len;
 	}
@@ -227,14 +229,21 @@ admin(struct plx_dev *dev)
 {
 	static uint8_t data[8192];
 	struct plx_nvme_cmd cmd = {.data = data, .data_len = take_n(2) % sizeof(data)};
+	uint8_t how;
 
 	cmd.cdw[0] = take();
 	cmd.cdw[1] = take();
 	cmd.cdw[10] = (uint32_t)take_n(4);
 	cmd.cdw[11] = (uint32_t)take_n(2);
-	cmd.to_device = take() & 1;
+	how = take();
+	cmd.to_device = how & 1;
 	cmd.timeout_ms = take();
-	plx_nvme_admin(dev, &cmd);
+	if ((how & 2) && blk != NULL)
+		plx_blk_nvme_admin(blk, &cmd);
+	else if (how & 4)
+		plx_nvme_reset(dev);
+	else
+		plx_nvme_admin(dev, &cmd);
 }
 
 static void
@@ -244,6 +253,7 @@ look(void)
 	struct plx_blk_event ev;
 	struct plx_blk_stats st;
 	static FILE *null;
+	unsigned int i;
 
 	if (null == NULL)
 		null = fopen("/dev/null", "w");
@@ -252,6 +262,24 @@ look(void)
 	while (plx_blk_event_get(blk, &ev) == 1)
 		;
 	plx_blk_info_get(blk, &info);
+	plx_blk_latency_enable(blk, take() & 1);
+	i = take() % NREQ;
+	if (state[i] == LENT)
+		plx_blkq_cancel(q, &reqs[i]);
+}
+
+/* Long enough for what is late. */
+static void
+wait(void)
+{
+	unsigned int n;
+
+	for (n = take() % 32; n != 0; n--) {
+		fuzz_ms += 250;
+		plx_ctrl_poll();
+		if (q != NULL)
+			collect();
+	}
 }
 
 static void
@@ -262,7 +290,7 @@ act(struct plx_dev *dev)
 	if (what == 8)
 		admin(dev);
 	else if (what == 9)
-		fuzz_ms += 100u * take();
+		wait();
 	else if (what == 10)
 		dev_mischief();
 	else if (blk == NULL || q == NULL)
@@ -275,7 +303,7 @@ act(struct plx_dev *dev)
 		plx_blk_reset(blk);
 	else if (what == 12)
 		stop(), plx_blk_start(blk);
-	else if (what == 13)
+	else if (what == 13 && plx_blkq_intr_fd(q) >= 0)
 		plx_blkq_intr_arm(q), plx_ctrl_poll(), plx_blkq_intr_disarm(q);
 	else if (what == 14)
 		look();

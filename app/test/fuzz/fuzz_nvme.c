@@ -333,6 +333,17 @@ bend_register(void)
 		f.csts = v;
 }
 
+/* Its server has ended, or the connection to one that may go on. */
+static void
+lose(bool ended)
+{
+	vd.lost = ended ? -ENODEV : -ETIMEDOUT;
+	if (!ended)
+		return;
+	there = false;
+	disabled();
+}
+
 void
 dev_mischief(void)
 {
@@ -354,7 +365,7 @@ dev_mischief(void)
 	else if (what == 9)
 		f.csts |= 2;
 	else if (what == 10)
-		vd.lost = -ENODEV;
+		lose(n & 1);
 	else if (what == 11)
 		vd.wanted_back = true;
 	else if (what == 12)
@@ -363,6 +374,8 @@ dev_mischief(void)
 		f.ns_there[n % FAKE_NS] ^= true;
 	else if (what == 14)
 		f.ns[0].nsze = take_odd();
+	else if (what == 15)
+		f.abort = n % 3;
 }
 
 static void
@@ -491,6 +504,36 @@ v_reset(struct plx_vfio_dev *dev)
 	return 0;
 }
 
+/* What its registers say of it. */
+static void
+power_on(void)
+{
+	memset(bar, 0, sizeof(bar));
+	memcpy(bar, &f.cap, 8);
+	memcpy(bar + 8, &f.vs, 4);
+	memcpy(bar + 0x38, &f.cmbloc, 4);
+	memcpy(bar + 0x3c, &f.cmbsz, 4);
+	f.cc = f.csts = 0;
+}
+
+static int
+v_reconnect(struct plx_vfio_dev *dev)
+{
+	static const int errors[] = {-ECONNREFUSED, -ESTALE, -EPROTO, -EIO};
+	uint8_t how = take() % 16;
+
+	if (how >= 12)
+		return errors[how - 12];
+	plx_mem_domain_lost(vd.domain);
+	power_on();
+	if (how == 11)
+		bar[take() & 7] = take();
+	disabled();
+	there = true;
+	vd.lost = 0;
+	return 0;
+}
+
 static void
 v_cut(struct plx_vfio_dev *dev)
 {
@@ -568,6 +611,7 @@ __wrap_plx_vfio_user_open(
 		.region_post = v_post,
 		.irq_set = v_irq_set,
 		.reset = v_reset,
+		.reconnect = v_reconnect,
 		.close = v_close};
 	static const struct plx_vfio_ops ops_cut = {.name = "fuzz",
 		.poll = v_poll,
@@ -632,7 +676,7 @@ const char *
 dev_begin(void)
 {
 	static const char *const more[] = {"", ",dbbuf=on", ",sgl=0", ",cmb=1", ",queues=200",
-		",quirks=none", ",dbbuf=off", ",cmb=1"};
+		",quirks=none", ",reconnect=2", ",cmb=1"};
 	static char str[160];
 	uint8_t how = take();
 	unsigned int i;
@@ -640,7 +684,6 @@ dev_begin(void)
 	fake_init(&f);
 	for (i = 0; i < FAKE_NS; i++)
 		f.disk[i] = disks[i];
-	memset(bar, 0, sizeof(bar));
 	nowed = 0;
 	op.busy = wild = false;
 	f.id.oacs = how & 8 ? 0x100 : 0;
@@ -657,11 +700,13 @@ dev_begin(void)
 		f.cmbloc = 2;
 		f.cmbsz = 1 | FAKE_CMB / 4096 << 12;
 	}
+	for (i = 0; i < FAKE_NS; i++) {
+		f.ns[i].mssrl = 64;
+		f.ns[i].mcl = 128;
+		f.ns[i].msrc = 3;
+	}
 	report();
-	memcpy(bar, &f.cap, 8);
-	memcpy(bar + 8, &f.vs, 4);
-	memcpy(bar + 0x38, &f.cmbloc, 4);
-	memcpy(bar + 0x3c, &f.cmbsz, 4);
+	power_on();
 	snprintf(str, sizeof(str), "vfio-user:/fuzz,name=fz,io_timeout=1000,admin_timeout=1000%s",
 		more[how & 7]);
 	return str;

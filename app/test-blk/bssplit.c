@@ -6,7 +6,7 @@
 #include "bssplit.h"
 #include "opts.h"
 
-#define TEXT 256 /* of one direction */
+#define TEXT 1024 /* of one direction */
 
 static bool
 one_size(const char *text, uint32_t *out)
@@ -20,15 +20,17 @@ one_size(const char *text, uint32_t *out)
 }
 
 static bool
-list_part(struct tb_sizes *s, char *text)
+list_part(void *out, char *text)
 {
+	struct tb_sizes *s = out;
 	*s = (struct tb_sizes){.n = 1, .upto = {UINT32_MAX}};
 	return one_size(text, &s->bytes[0]);
 }
 
 static bool
-range_part(struct tb_sizes *s, char *text)
+range_part(void *out, char *text)
 {
+	struct tb_sizes *s = out;
 	char *to = strchr(text, '-');
 
 	*s = (struct tb_sizes){.n = 0};
@@ -79,8 +81,9 @@ tb_share_out(const double *share, uint32_t n, uint32_t *upto)
 }
 
 static bool
-split_part(struct tb_sizes *s, char *text)
+split_part(void *out, char *text)
 {
+	struct tb_sizes *s = out;
 	double share[TB_SIZES_MAX];
 	char *save = NULL;
 
@@ -93,31 +96,45 @@ split_part(struct tb_sizes *s, char *text)
 	return s->n > 0 && tb_share_out(share, s->n, s->upto);
 }
 
-/* Comma-separated: read, write, trim. */
-static bool
-parts(struct tb_sizes s[TB_DIRS], const char *text, bool (*part)(struct tb_sizes *, char *))
+bool
+tb_dirs_parse(
+	const char *text, void *out, size_t size, bool inherit, bool (*part)(void *out, char *text))
 {
-	struct tb_sizes new[TB_DIRS];
+	char *at = out, copy[TEXT];
 	unsigned int n = 0;
 
-	for (;; text++) {
+	for (;; text++, at += size) {
 		size_t len = strcspn(text, ",");
-		char copy[TEXT];
 
 		if (n == TB_DIRS || len >= sizeof(copy))
 			return false;
 		snprintf(copy, sizeof(copy), "%.*s", (int)len, text);
-		if (len == 0 && n > 0)
-			new[n] = new[n - 1];
-		else if (!part(&new[n], copy))
+		if (len == 0 && n > 0 && inherit)
+			memcpy(at, at - size, size);
+		else if (!part(at, copy))
 			return false;
 		n++;
 		text += len;
 		if (*text == '\0')
 			break;
 	}
-	for (; n < TB_DIRS; n++)
-		new[n] = new[n - 1];
+	for (inherit |= n == 1; n < TB_DIRS; n++) {
+		at += size;
+		if (inherit)
+			memcpy(at, at - size, size);
+		else
+			memset(at, 0, size);
+	}
+	return true;
+}
+
+static bool
+sizes_parse(struct tb_sizes s[TB_DIRS], const char *text, bool (*part)(void *out, char *text))
+{
+	struct tb_sizes new[TB_DIRS];
+
+	if (!tb_dirs_parse(text, new, sizeof(new[0]), true, part))
+		return false;
 	memcpy(s, new, sizeof(new));
 	return true;
 }
@@ -125,7 +142,7 @@ parts(struct tb_sizes s[TB_DIRS], const char *text, bool (*part)(struct tb_sizes
 const char *
 tb_sizes_list(struct tb_sizes s[TB_DIRS], const char *text)
 {
-	return parts(s, text, list_part)
+	return sizes_parse(s, text, list_part)
 		       ? NULL
 		       : "a size of 1 byte to 1G, as 4k or 128K; also 4k,8k,16k for "
 			 "reads, writes, trims";
@@ -134,14 +151,15 @@ tb_sizes_list(struct tb_sizes s[TB_DIRS], const char *text)
 const char *
 tb_sizes_range(struct tb_sizes s[TB_DIRS], const char *text)
 {
-	return parts(s, text, range_part) ? NULL
-					  : "a range of sizes, as 4k-64k, or two with a comma";
+	return sizes_parse(s, text, range_part)
+		       ? NULL
+		       : "a range of sizes, as 4k-64k, or two with a comma";
 }
 
 const char *
 tb_sizes_split(struct tb_sizes s[TB_DIRS], const char *text)
 {
-	return parts(s, text, split_part)
+	return sizes_parse(s, text, split_part)
 		       ? NULL
 		       : "sizes with shares that make 100, as 4k/60:64k/40, for reads, writes and "
 			 "trims with commas";

@@ -6,6 +6,7 @@
  * Sizes of I/Os, for reads, writes and trims: bs, bsrange and bssplit in fio's syntax.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "walk.h"
@@ -22,6 +23,12 @@ struct tb_sizes {
 	uint32_t bytes[TB_SIZES_MAX];
 	uint32_t upto[TB_SIZES_MAX]; /**< of 2^32: taken when the draw isn't above; ascending */
 };
+
+/** Read a value for each direction, with commas between, into TB_DIRS elements of size bytes.
+ * inherit: one that is empty, or left out at the end, is as the one before; else it is 0, but that
+ * a single one is for all. part: reads one, which it may change. @return whether text is right */
+bool tb_dirs_parse(const char *text, void *out, size_t size, bool inherit,
+	bool (*part)(void *out, char *text));
 
 /** Turn n shares in percent, at least one, to bounds in 2^32, ascending; those below 0 have what is
  * left in equal parts. @return whether they make 100 */

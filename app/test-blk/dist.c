@@ -39,10 +39,11 @@ bytes_of(const char *text, size_t len, double *out)
 	return n > 0;
 }
 
-/* "60/10:30/20:/70" */
+/* "60/10:30/20:/70", of a direction. */
 static bool
-parse_zones(const char *text, struct tb_dist_spec *spec)
+zones_part(void *out, char *text)
 {
+	struct tb_dist_spec *spec = out;
 	double share[TB_DIST_ZONES], sum = 0;
 
 	for (;; text++) {
@@ -68,8 +69,21 @@ parse_zones(const char *text, struct tb_dist_spec *spec)
 	       tb_share_out(share, spec->nzone, spec->upto);
 }
 
+static bool
+parse_theta(const char *text, double max, struct tb_dist_spec spec[TB_DIRS])
+{
+	double theta;
+
+	if (!number_of(text, strlen(text), max, &theta) || !(theta > 0) ||
+		(spec->kind == TB_DIST_PARETO && theta == 1))
+		return false;
+	for (unsigned int d = 0; d < TB_DIRS; d++)
+		spec[d].theta = theta;
+	return true;
+}
+
 bool
-tb_dist_parse(const char *text, struct tb_dist_spec *spec)
+tb_dist_parse(const char *text, struct tb_dist_spec spec[TB_DIRS])
 {
 	static const struct {
 		const char *name;
@@ -79,20 +93,19 @@ tb_dist_parse(const char *text, struct tb_dist_spec *spec)
 		{"normal", TB_DIST_NORMAL, 100}, {"zoned", TB_DIST_ZONED, 0},
 		{"zoned_abs", TB_DIST_ZONED_ABS, 0}};
 	size_t len = strcspn(text, ":");
-	double *theta = &spec->theta;
 
-	*spec = (struct tb_dist_spec){.kind = TB_DIST_UNIFORM};
+	memset(spec, 0, TB_DIRS * sizeof(*spec));
 	if (text[len] == '\0')
 		return strcmp(text, "random") == 0;
 	for (unsigned int i = 0; i < RTE_DIM(kinds); i++) {
 		if (strlen(kinds[i].name) != len || strncmp(text, kinds[i].name, len) != 0)
 			continue;
 		text += len + 1;
-		spec->kind = kinds[i].kind;
-		if (kinds[i].max == 0)
-			return parse_zones(text, spec);
-		return number_of(text, strlen(text), kinds[i].max, theta) && *theta > 0 &&
-		       (spec->kind != TB_DIST_PARETO || *theta < 1);
+		for (unsigned int d = 0; d < TB_DIRS; d++)
+			spec[d].kind = kinds[i].kind;
+		return kinds[i].max == 0
+			       ? tb_dirs_parse(text, spec, sizeof(*spec), true, zones_part)
+			       : parse_theta(text, kinds[i].max, spec);
 	}
 	return false;
 }

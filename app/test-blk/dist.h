@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bssplit.h"
 #include "walk.h"
 
 enum tb_dist_kind {
@@ -45,9 +46,9 @@ struct tb_dist {
 	uint64_t zone[TB_DIST_ZONES + 1]; /**< where each begins, and the last ends */
 };
 
-/** "random", "zipf:1.2", "pareto:0.2", "normal:20", "zoned:90/10:10/90", "zoned_abs:90/1G:10/9G".
- * @return whether text is one */
-bool tb_dist_parse(const char *text, struct tb_dist_spec *spec);
+/** "random", "zipf:1.2", "pareto:0.2", "normal:20", "zoned:90/10:10/90", "zoned_abs:90/1G:10/9G";
+ * zones also with commas, for reads, writes and trims. @return whether text is one */
+bool tb_dist_parse(const char *text, struct tb_dist_spec spec[TB_DIRS]);
 /** @return bytes that zones of absolute sizes take, or 0 */
 uint64_t tb_dist_bytes(const struct tb_dist_spec *spec);
 static inline bool

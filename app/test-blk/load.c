@@ -38,7 +38,7 @@ pick_op(const struct tb_load *l, uint32_t bits)
 
 /* Where n units go; the last that fit when a range or a distribution ends. */
 static uint64_t
-pick_unit(struct tb_queue *q, uint32_t n)
+pick_unit(struct tb_queue *q, enum tb_dir dir, uint32_t n)
 {
 	struct tb_walk *w = &q->walk;
 	uint64_t u;
@@ -50,7 +50,7 @@ pick_unit(struct tb_queue *q, uint32_t n)
 		w->pos += n;
 		return u;
 	}
-	u = tb_dist_next(&q->load->dist, &w->rng);
+	u = tb_dist_next(&q->load->dist[dir], &w->rng);
 	return RTE_MIN(u, w->units - n);
 }
 
@@ -59,6 +59,7 @@ mix_next(struct tb_queue *q, struct plx_blk_req *req)
 {
 	struct tb_load *l = q->load;
 	uint64_t bits = tb_random(&q->walk.rng), unit;
+	enum tb_dir dir;
 	uint32_t n;
 
 	req->op = l->nop == 1 ? l->op[0] : pick_op(l, (uint32_t)bits);
@@ -67,14 +68,15 @@ mix_next(struct tb_queue *q, struct plx_blk_req *req)
 		tb_load_took(q, 0);
 		return true;
 	}
-	n = tb_sizes_pick(&l->sizes[tb_dir_of(req->op)], (uint32_t)(bits >> 32));
+	dir = tb_dir_of(req->op);
+	n = tb_sizes_pick(&l->sizes[dir], (uint32_t)(bits >> 32));
 	if (q->walk.kind == TB_WALK_SEQ && !tb_data_idle(q, q->walk.pos))
 		return false;
-	unit = pick_unit(q, n);
+	unit = pick_unit(q, dir, n);
 	for (int i = 0; !tb_data_idle(q, unit); i++) {
 		if (i == TB_DRAWS)
 			return false;
-		unit = pick_unit(q, n);
+		unit = pick_unit(q, dir, n);
 	}
 	req->lba = q->base + unit * q->nblk;
 	req->nblk = n * q->nblk;
@@ -116,7 +118,7 @@ bool
 tb_load_needed(const struct tb_opts *o)
 {
 	return (o->mode != TB_MODE_PLAIN && o->mode != TB_MODE_NULL) || o->opmix || o->mixed_bs ||
-	       o->dist.kind != TB_DIST_UNIFORM ||
+	       o->dist[0].kind != TB_DIST_UNIFORM ||
 	       (o->ops & ~(1u << PLX_OP_READ | 1u << PLX_OP_WRITE)) != 0;
 }
 
@@ -164,7 +166,8 @@ tb_load_create(struct tb_queue *q, const struct tb_opts *o, struct tb_zone *zone
 	l->left_blocks = UINT64_MAX;
 	make_ops(l, o);
 	make_sizes(l, o);
-	tb_dist_init(&l->dist, &o->dist, q->walk.units, o->unit, q->walk.start);
+	for (unsigned int d = 0; d < TB_DIRS; d++)
+		tb_dist_init(&l->dist[d], &o->dist[d], q->walk.units, o->unit, q->walk.start);
 	l->zones = zones;
 	l->nzones = nzones;
 	l->once = o->once;

@@ -46,7 +46,7 @@ struct tb_load {
 	uint8_t op[TB_LOAD_OPS], nop;
 	uint32_t op_upto[TB_LOAD_OPS];  /**< as tb_sizes.upto */
 	struct tb_sizes sizes[TB_DIRS]; /**< in units */
-	struct tb_dist dist;            /**< of random addresses */
+	struct tb_dist dist[TB_DIRS];   /**< of random addresses */
 	uint64_t left_blocks;           /**< UINT64_MAX: no end */
 
 	/* append */

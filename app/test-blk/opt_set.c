@@ -138,52 +138,42 @@ opt_bssplit(struct tb_opts *o, const char *val)
 const char *
 opt_dist(struct tb_opts *o, const char *val)
 {
-	return tb_dist_parse(val, &o->dist)
+	return tb_dist_parse(val, o->dist)
 		       ? NULL
 		       : "random, zipf:THETA (up to 10), pareto:H (below 1), normal:DEV (percent), "
 			 "zoned:SHARE/PERCENT:... or zoned_abs:SHARE/SIZE:...";
 }
 
-/* One to three values with commas; an empty one is no limit, one alone is for all. */
+/* Of a direction; an empty one is no limit. */
 static bool
-three(const char *val, uint64_t out[TB_DIRS])
+limit_part(void *out, char *text)
 {
-	unsigned int n = 0;
+	uint64_t *limit = out;
 
-	for (;; val++) {
-		size_t len = strcspn(val, ",");
-		char one[32];
+	*limit = 0;
+	return *text == '\0' || (tb_parse_size(text, limit) && *limit != 0);
+}
 
-		if (n == TB_DIRS || len >= sizeof(one))
-			return false;
-		snprintf(one, sizeof(one), "%.*s", (int)len, val);
-		out[n] = 0;
-		if (len != 0 && (!tb_parse_size(one, &out[n]) || out[n] == 0))
-			return false;
-		n++;
-		val += len;
-		if (*val == '\0')
-			break;
-	}
-	for (unsigned int i = n; i < TB_DIRS; i++)
-		out[i] = n == 1 ? out[0] : 0;
-	return true;
+static bool
+limits(const char *val, uint64_t out[TB_DIRS])
+{
+	return tb_dirs_parse(val, out, sizeof(out[0]), false, limit_part);
 }
 
 const char *
 opt_rate(struct tb_opts *o, const char *val)
 {
-	return three(val, o->rate) ? NULL
-				   : "bytes a second, as 100M; also 100M,20M,5M for reads, "
-				     "writes, trims";
+	return limits(val, o->rate) ? NULL
+				    : "bytes a second, as 100M; also 100M,20M,5M for reads, "
+				      "writes, trims";
 }
 
 const char *
 opt_rate_iops(struct tb_opts *o, const char *val)
 {
-	return three(val, o->rate_iops) ? NULL
-					: "I/Os a second, as 1000; also 1000,200,50 for "
-					  "reads, writes, trims";
+	return limits(val, o->rate_iops) ? NULL
+					 : "I/Os a second, as 1000; also 1000,200,50 for "
+					   "reads, writes, trims";
 }
 
 const char *
@@ -327,7 +317,7 @@ complete_ops(struct tb_opts *o)
 		o->rw = "read";
 		o->ops = 1u << PLX_OP_READ;
 		o->mode = TB_MODE_PLAIN;
-		o->dist.kind = TB_DIST_UNIFORM;
+		o->dist[0].kind = TB_DIST_UNIFORM;
 		o->rwmix = UINT32_MAX;
 		o->random = o->opmix = false;
 		o->verify = true;
@@ -347,7 +337,7 @@ complete_ops(struct tb_opts *o)
 		o->rwmix = 50;
 	o->reads = (o->ops & 1u << PLX_OP_READ) != 0;
 	o->writes = (o->ops & change) != 0;
-	if (o->dist.kind != TB_DIST_UNIFORM && !o->random)
+	if (o->dist[0].kind != TB_DIST_UNIFORM && !o->random)
 		return "--random_distribution is for the random modes";
 	if (o->hop && o->mode == TB_MODE_COPY)
 		return "--hop and --rw copy don't go together";
@@ -373,7 +363,7 @@ complete_replay(struct tb_opts *o)
 	o->random = o->opmix = o->reads = o->writes = false;
 	o->ops = 0;
 	o->rwmix = UINT32_MAX;
-	o->dist.kind = TB_DIST_UNIFORM;
+	o->dist[0].kind = TB_DIST_UNIFORM;
 	o->queues = 1;
 	return NULL;
 }
@@ -401,7 +391,7 @@ complete_verify(const struct tb_opts *o)
 	if (o->numjobs > 1 && o->writes && (o->size == 0 || o->offset_increment < o->size))
 		return "--verify of --numjobs that write is for ranges of their own: --size, and "
 		       "an --offset_increment that is no smaller";
-	if (tb_dist_zoned(&o->dist) && o->queues != 1)
+	if (tb_dist_zoned(o->dist) && o->queues != 1)
 		return "--verify with zones, which queues share, is for --queues 1";
 	return NULL;
 }

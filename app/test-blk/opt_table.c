@@ -92,7 +92,8 @@ static const struct tb_option options[] = {
 		    "deviation is 20 percent of the range. What is popular lies anywhere in the "
 		    "range. ``zoned:90/10:10/40``: 90 percent of the I/Os go to its first 10 "
 		    "percent, the others to the next 40, and none to the rest; "
-		    "``zoned_abs:90/1G:10/4G`` says it in bytes. Zones are the device's: its "
+		    "``zoned_abs:90/1G:10/4G`` says it in bytes. Both also with commas, for reads, "
+		    "writes and trims. Zones are the device's: its "
 		    "queues "
 		    "have none of their own.")},
 	{OPT("iodepth", "qd", "N", "32", LOAD), NUMBER(qd, 1, UINT16_MAX),

@@ -29,20 +29,20 @@ struct tb_opts {
 	uint32_t group;   /**< begins when jobs of lesser groups are over */
 	double start_delay_s;
 	const char *jobfile;
-	bool ignore_unknown;            /**< in job files */
-	const char *rw;                 /**< as given */
-	bool random;                    /**< addresses: random, else sequential */
-	bool reads, writes;             /**< both: mixed */
-	uint32_t rwmix;                 /**< percent of reads when mixed */
-	bool opmix;                     /**< operations have the shares of opmix */
-	uint8_t mode;                   /**< enum tb_mode */
-	uint32_t ops;                   /**< 1 << PLX_OP_*: what is done, */
-	uint8_t share[PLX_OP_MAX];      /**< and for opmix, in percent */
-	struct tb_sizes sizes[TB_DIRS]; /**< of I/Os, bytes; from these: */
-	bool mixed_bs;                  /**< there are several */
-	uint32_t unit;                  /**< divides all */
-	uint32_t bs;                    /**< bytes an I/O, the largest */
-	struct tb_dist_spec dist;
+	bool ignore_unknown;                        /**< in job files */
+	const char *rw;                             /**< as given */
+	bool random;                                /**< addresses: random, else sequential */
+	bool reads, writes;                         /**< both: mixed */
+	uint32_t rwmix;                             /**< percent of reads when mixed */
+	bool opmix;                                 /**< operations have the shares of opmix */
+	uint8_t mode;                               /**< enum tb_mode */
+	uint32_t ops;                               /**< 1 << PLX_OP_*: what is done, */
+	uint8_t share[PLX_OP_MAX];                  /**< and for opmix, in percent */
+	struct tb_sizes sizes[TB_DIRS];             /**< of I/Os, bytes; from these: */
+	bool mixed_bs;                              /**< there are several */
+	uint32_t unit;                              /**< divides all */
+	uint32_t bs;                                /**< bytes an I/O, the largest */
+	struct tb_dist_spec dist[TB_DIRS];          /**< of one kind */
 	const char *copy_to;                        /**< device to copy to */
 	bool hop;                                   /**< queues are those of another lcore */
 	uint8_t poll_mode;                          /**< enum plx_reactor_idle */

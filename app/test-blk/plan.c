@@ -302,7 +302,7 @@ queue_range(struct tb_queue *q, const struct tb_opts *o)
 			 : o->mode == TB_MODE_REPLAY ? 1
 						     : o->unit / i->block_size;
 	uint64_t pieces = t->nblocks / piece, seed = o->seed;
-	bool whole = o->once && !tb_load_needed(o), shared = tb_dist_zoned(&o->dist);
+	bool whole = o->once && !tb_load_needed(o), shared = tb_dist_zoned(o->dist);
 
 	q->nblk = o->mode == TB_MODE_REPLAY ? 1 : o->unit / i->block_size;
 	q->base = t->first;
@@ -336,8 +336,8 @@ queue_bounds(struct tb_queue *q, const struct tb_opts *o, double hz)
 	if (o->io_size != 0)
 		blocks = div_up(part(o->io_size, nq, q->qid), bsz);
 	else if (o->once)
-		blocks = tb_dist_zoned(&o->dist) ? part(q->walk.units, nq, q->qid) * q->nblk
-						 : q->walk.units * q->nblk;
+		blocks = tb_dist_zoned(o->dist) ? part(q->walk.units, nq, q->qid) * q->nblk
+						: q->walk.units * q->nblk;
 	q->left = o->mode == TB_MODE_REPLAY ? q->task->nios : UINT64_MAX;
 	if (q->load != NULL && o->mode != TB_MODE_APPEND)
 		q->load->left_blocks = blocks;

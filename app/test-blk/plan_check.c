@@ -21,9 +21,11 @@ task_offset(const struct tb_opts *o, const struct tb_task *t)
 static int
 check_spread(const struct tb_opts *o, const struct tb_task *t)
 {
-	uint64_t bytes = t->nblocks * t->dev->info.block_size;
+	uint64_t bytes = t->nblocks * t->dev->info.block_size, most = 0;
 
-	if (tb_dist_bytes(&o->dist) <= bytes)
+	for (unsigned int d = 0; d < TB_DIRS; d++)
+		most = RTE_MAX(most, tb_dist_bytes(&o->dist[d]));
+	if (most <= bytes)
 		return TB_OK;
 	tb_say("--random_distribution: its zones are larger than the %" PRIu64
 	       " bytes of %s that are worked on",

@@ -162,13 +162,13 @@ static void
 check_zones(const char *text, uint32_t nzone, const uint64_t *ends, const double *shares)
 {
 	uint32_t hits[8] = {0};
-	struct tb_dist_spec spec;
+	struct tb_dist_spec spec[TB_DIRS];
 	uint64_t rng = 5;
 	struct tb_dist d;
 
-	REQUIRE(tb_dist_parse(text, &spec));
-	CHECK_EQ(spec.nzone, nzone);
-	tb_dist_init(&d, &spec, 1000, 4096, 1);
+	REQUIRE(tb_dist_parse(text, spec));
+	CHECK_EQ(spec[0].nzone, nzone);
+	tb_dist_init(&d, spec, 1000, 4096, 1);
 	for (unsigned int i = 0; i < DRAWS; i++) {
 		uint64_t u = tb_dist_next(&d, &rng);
 		uint32_t z = 0;
@@ -203,19 +203,23 @@ dist_names(void)
 		"zipf:11", "pareto:1", "pareto:0", "pareto:0.2x", "random:1", "normal:", "normal:0",
 		"normal:101", "normal:1:2", "norm:1", "zoned", "zoned:", "zoned:50", "zoned:50/",
 		"zoned:50/50", "zoned:60/50:50/50", "zoned:50/50:50/51", "zoned:100/0",
-		"zoned:100/10k", "zoned:100/50:", "zoned:-1/50", "zoned:50/50,50/50",
-		"zoned_abs:100/0", "zoned_abs:100/", "zoned_abs:100/x"};
-	struct tb_dist_spec s;
+		"zoned:100/10k", "zoned:100/50:", "zoned:-1/50", "zoned:100/50,50/50",
+		"zoned:100/1,100/2,100/3,100/4", "zoned:,100/1", "zipf:1.2,1.3", "zoned_abs:100/0",
+		"zoned_abs:100/", "zoned_abs:100/x"};
+	struct tb_dist_spec s[TB_DIRS];
 	char many[TB_DIST_ZONES * 4 + 16] = "zoned:";
 
 	for (unsigned int i = 0; i < RTE_DIM(bad); i++)
-		CHECK(!tb_dist_parse(bad[i], &s), "%s", bad[i]);
+		CHECK(!tb_dist_parse(bad[i], s), "%s", bad[i]);
 	for (unsigned int i = 0; i <= TB_DIST_ZONES; i++)
 		strcat(many, i == 0 ? "/1" : ":/1");
-	CHECK(!tb_dist_parse(many, &s), "%s", many);
-	CHECK(tb_dist_parse("zipf:1.2", &s) && s.kind == TB_DIST_ZIPF && s.theta == 1.2);
-	CHECK(tb_dist_parse("pareto:0.2", &s) && s.kind == TB_DIST_PARETO);
-	CHECK(tb_dist_parse("random", &s) && s.kind == TB_DIST_UNIFORM);
+	CHECK(!tb_dist_parse(many, s), "%s", many);
+	CHECK(tb_dist_parse("zipf:1.2", s) && s->kind == TB_DIST_ZIPF && s[2].theta == 1.2);
+	CHECK(tb_dist_parse("pareto:0.2", s) && s->kind == TB_DIST_PARETO);
+	CHECK(tb_dist_parse("random", s) && s->kind == TB_DIST_UNIFORM);
+	CHECK(tb_dist_parse("zoned:100/10,40/5:60/5", s) && s[0].nzone == 1 && s[1].nzone == 2 &&
+			s[2].nzone == 2,
+		"%u %u %u", s[0].nzone, s[1].nzone, s[2].nzone);
 }
 
 /* ---- sizes ---- */

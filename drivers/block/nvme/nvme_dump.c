@@ -58,13 +58,14 @@ dump_regs(const struct nvme_ctrlr *c, FILE *out)
 	if (c->regs == NULL) {
 		cc |= c->csts & 1; /* EN is added when it is written */
 		fprintf(out,
-			"cap     %#018" PRIx64 "\nvs      %#010x\ncc      %#010x\ncsts    %#010x\n",
+			"cap     0x%016" PRIx64
+			"\nvs      0x%08x\ncc      0x%08x\ncsts    0x%08x\n",
 			c->cap, c->vs, cc, c->csts);
 		dump_decoded(c, c->cap, cc, c->csts, out);
 		return;
 	}
 	for (unsigned int i = 0; i < RTE_DIM(regs); i++)
-		fprintf(out, regs[i].wide ? "%-7s %#018" PRIx64 "\n" : "%-7s %#010" PRIx64 "\n",
+		fprintf(out, regs[i].wide ? "%-7s 0x%016" PRIx64 "\n" : "%-7s 0x%08" PRIx64 "\n",
 			regs[i].name, reg(c, regs[i].off, regs[i].wide));
 	dump_decoded(c, reg(c, 0, true), (uint32_t)reg(c, 0x14, false),
 		(uint32_t)reg(c, 0x1c, false), out);

@@ -20,7 +20,7 @@ dump_regs(const struct vblk *v, FILE *out)
 	const struct plx_virtio_dev *vio = v->vio;
 
 	fprintf(out, "transport    %s\n", vio->name);
-	fprintf(out, "offered      %#018" PRIx64 "\nnegotiated   %#018" PRIx64 "\n", vio->offered,
+	fprintf(out, "offered      0x%016" PRIx64 "\nnegotiated   0x%016" PRIx64 "\n", vio->offered,
 		vio->features);
 	fprintf(out, "status       0x%02x%s\n", vio->status, vio->lost != 0 ? ", lost" : "");
 	fprintf(out, "changes      %u of the configuration\n", vio->config_changes);

@@ -28,17 +28,37 @@ setting(const char *name)
 	return opt == NULL ? -1 : (int)(opt - table);
 }
 
-int
-shell_opts(const struct tb_shell *sh, struct tb_opts *o)
+static void
+read_settings(char *const *value, struct tb_opts *o)
 {
 	const struct tb_option *table;
 	unsigned int n = tb_opts_table(&table);
 
 	tb_opts_init(o);
 	for (unsigned int i = 0; i < n; i++)
-		if (sh->value[i] != NULL)
-			tb_option_set(
-				&table[i], o, sh->value[i]); /* it was right when it was set */
+		if (value[i] != NULL) /* it was right when it was set */
+			tb_option_set(&table[i], o, value[i]);
+}
+
+void
+shell_opts(const struct tb_shell *sh, struct tb_opts *o)
+{
+	read_settings(sh->value, o);
+}
+
+/* For a run, under which settings may change. */
+static int
+use_settings(struct tb_shell *sh, struct tb_opts *o)
+{
+	for (unsigned int i = 0; i < TB_OPTIONS_MAX; i++) {
+		free(sh->used[i]);
+		sh->used[i] = sh->value[i] == NULL ? NULL : strdup(sh->value[i]);
+		if (sh->value[i] != NULL && sh->used[i] == NULL) {
+			tb_say("out of memory");
+			return TB_FAIL;
+		}
+	}
+	read_settings(sh->used, o);
 	return TB_OK;
 }
 
@@ -110,9 +130,10 @@ cmd_start(struct tb_shell *sh, const struct shell_args *a)
 	int rc = idle_only(sh);
 
 	(void)a;
+	if (rc == TB_OK)
+		rc = use_settings(sh, &o);
 	if (rc != TB_OK)
 		return rc;
-	shell_opts(sh, &o);
 	what = tb_opts_complete(&o);
 	if (what != NULL) {
 		tb_say("%s", what);

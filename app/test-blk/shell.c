@@ -407,8 +407,10 @@ tb_shell_run(struct tb_session *s, const struct tb_opts *opts)
 	}
 	for (unsigned int i = 0; in != NULL && i < shell_ncommand; i++)
 		free(in[i].inst);
-	for (unsigned int i = 0; i < TB_OPTIONS_MAX; i++)
+	for (unsigned int i = 0; i < TB_OPTIONS_MAX; i++) {
 		free(sh.value[i]);
+		free(sh.used[i]);
+	}
 	free(in);
 	free(ctx);
 	return rc;

@@ -17,6 +17,7 @@ struct tb_shell {
 	struct cmdline *cl;
 	char *value[TB_OPTIONS_MAX]; /**< settings, by index in tb_opts_table(); NULL: the default
 				      */
+	char *used[TB_OPTIONS_MAX];  /**< those that the run was started with: it refers to them */
 	uint64_t begun, shown;       /**< TSC: when the run began, when it was shown last */
 	uint64_t shown_ios;
 	int rc; /**< enum tb_exit of the command; of a list of them, the worst */
@@ -43,8 +44,8 @@ int tb_shell_run(struct tb_session *s, const struct tb_opts *opts);
 
 /** Drive the session for some time, or until its run is over: then report and free it. */
 void shell_wait(struct tb_shell *sh, double seconds);
-/** The settings as options. @return enum tb_exit */
-int shell_opts(const struct tb_shell *sh, struct tb_opts *o);
+/** The settings as options, good until one changes. */
+void shell_opts(const struct tb_shell *sh, struct tb_opts *o);
 
 /* devs.c: commands on a device */
 /** @return the attached device of that name, or NULL after one line */

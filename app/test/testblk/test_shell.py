@@ -62,6 +62,9 @@ CASES = [
      ['read +256 ', r'all\.read\.requests: 256', r'completed +0']),
     ('dev attach ram:size=8M,name=r0; dev reset r0; show ns r0; dev detach r0; show devs', 0,
      ['r0 +16384 +512', 'no devices']),
+    # the run keeps the settings that it was started with
+    ('attach ram:size=8M,name=r0; set rw randread; set time 30; start; set rw write; set on AAAAAAAA; '
+     'sleep 0.1; unset time; stop', 0, ['randread, 4096 bytes.*interrupted']),
     ('attach ram:size=8M,name=r0; dump regs r0', 1, []),
     ('attach ram:size=8M,name=r0; dev format r0 0', 1, []),
     ('attach ram:size=8M,name=r0; dev stop r0', 2, []),

@@ -18,19 +18,24 @@ no_memory(void)
 	return TB_FAIL;
 }
 
+/* Another one instead of what there is, which stays when that fails. */
 static int
 make_reactor(struct tb_worker *w, enum plx_reactor_idle idle)
 {
 	const struct plx_reactor_conf conf = {.idle = idle};
+	struct plx_reactor *reactor;
 	char name[16];
 	int rc;
 
 	snprintf(name, sizeof(name), "lcore%u", w->lcore);
-	rc = plx_reactor_create_conf(name, &conf, &w->reactor);
-	if (rc == 0)
-		return TB_OK;
-	tb_say("lcore %u: no reactor: %s", w->lcore, strerror(-rc));
-	return TB_FAIL;
+	rc = plx_reactor_create_conf(name, &conf, &reactor);
+	if (rc != 0) {
+		tb_say("lcore %u: no reactor: %s", w->lcore, strerror(-rc));
+		return TB_FAIL;
+	}
+	plx_reactor_destroy(w->reactor);
+	w->reactor = reactor;
+	return TB_OK;
 }
 
 int
@@ -41,11 +46,8 @@ tb_session_idle(struct tb_session *s, enum plx_reactor_idle idle)
 	for (uint32_t i = 0; rc == TB_OK && i < s->nworker; i++) {
 		struct tb_worker *w = &s->workers[i];
 
-		if (w->reactor != NULL && plx_reactor_idle(w->reactor) == idle)
-			continue;
-		plx_reactor_destroy(w->reactor);
-		w->reactor = NULL;
-		rc = make_reactor(w, idle);
+		if (w->reactor == NULL || plx_reactor_idle(w->reactor) != idle)
+			rc = make_reactor(w, idle);
 	}
 	return rc;
 }
@@ -56,10 +58,14 @@ tb_session_init(struct tb_session *s)
 	unsigned int lcores[RTE_MAX_LCORE], n = plx_eal_lcores(lcores, RTE_MAX_LCORE);
 
 	const struct plx_reactor_conf resting = {.idle = PLX_IDLE_INTERRUPT};
+	int rc;
 
 	*s = (struct tb_session){.hz = (double)rte_get_tsc_hz()};
-	if (plx_reactor_create_conf("resting", &resting, &s->resting) != 0)
-		return no_memory();
+	rc = plx_reactor_create_conf("resting", &resting, &s->resting);
+	if (rc != 0) {
+		tb_say("no reactor: %s", strerror(-rc));
+		return TB_FAIL;
+	}
 	s->workers = calloc(n, sizeof(*s->workers));
 	if (s->workers == NULL)
 		return no_memory();

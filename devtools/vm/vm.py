@@ -84,6 +84,8 @@ def qemu_command(args, image, archive, tmp, qmp, tty):
         cmd += nvme_options(i, spec, tmp)
     for i, spec in enumerate(args.virtio):
         cmd += virtio_options(i, spec, tmp)
+    for spec in args.drive:
+        cmd += drive(*spec.split("=", 1), tmp)
     for more in args.qemu:
         cmd += shlex.split(more)
     return cmd + ["-append", append]
@@ -182,6 +184,8 @@ def parse():
     p.add_argument("--virtio", action="append", default=[],
                    metavar="null:SIZE|raw:SIZE|FILE[,PROPERTY...]",
                    help="a virtio-blk function, at 0000:00:10.0 and on")
+    p.add_argument("--drive", action="append", default=[], metavar="ID=null:SIZE|raw:SIZE|FILE",
+                   help="a drive for a device that --qemu makes")
     p.add_argument("--iommu", default="48", metavar="BITS|off", help="address width (48)")
     p.add_argument("--add", action="append", default=[], metavar="PROGRAM|FILE[:DEST]",
                    help="a program of this machine, or a file, with its libraries, to /bin or DEST")

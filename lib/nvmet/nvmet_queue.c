@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Queues: how they come (NVMe 1.4, 5.3-5.6), how they go, and their doorbells. A queue lies in
- * one mapping of client memory; while that is gone, the controller stands still.
+ * Queues: how they come (NVMe 1.4, 5.3-5.6), how they go, and their doorbells. A queue is
+ * contiguous in client memory; while that is gone, the controller stands still.
  */
 #include <string.h>
 
@@ -58,6 +58,8 @@ queue_mem(struct plx_nvmet *c, uint64_t iova, uint64_t len, bool write, void **m
 	if (iova % NVMET_PAGE != 0)
 		return NVMET_ERR(GENERIC, PRP_INVALID_OFFSET);
 	*mem = plx_vfu_dma_ptr(c->vfu, &dma, iova, len, write);
+	if (*mem == NULL)
+		*mem = plx_vfu_dma_join(c->vfu, iova, len, write);
 	return *mem != NULL ? 0 : NVMET_ERR(GENERIC, DATA_XFER_ERROR);
 }
 

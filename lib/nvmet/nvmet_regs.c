@@ -61,7 +61,7 @@ admin_open(struct plx_nvmet *c)
 		return "AQA: an admin queue has fewer than 2 entries";
 	if (nvmet_cq_open(c, 0, c->acq, ncq) != 0 ||
 		nvmet_sq_open(c, 0, c->asq, nsq, &c->cq[0]) != 0)
-		return "ASQ or ACQ is not page aligned memory in one mapping";
+		return "ASQ or ACQ is not page aligned memory that can be reached in one piece";
 	return NULL;
 }
 

@@ -187,6 +187,7 @@ vfu_dma_clear(struct plx_vfu *v)
 {
 	uint32_t i;
 
+	vfu_joins_drop(v, 0, UINT64_MAX);
 	for (i = 0; i < v->nb_dma; i++)
 		unmap_file(&v->dma[i]);
 	free(v->dma);
@@ -298,6 +299,7 @@ vfu_dma_unmap(struct plx_vfu *v, struct vfu_msg *m)
 		reached |= v->dma[i].va != NULL;
 	if (reached && let_go(v, req.addr, req.size) != 0)
 		return -EINPROGRESS;
+	vfu_joins_drop(v, req.addr, req.size);
 	for (i = first; i < end; i++)
 		unmap_file(&v->dma[i]);
 	memmove(&v->dma[first], &v->dma[end], (v->nb_dma - end) * sizeof(v->dma[0]));

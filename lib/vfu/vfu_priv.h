@@ -19,6 +19,7 @@
 #define VFU_MAX_XFER (1u << 20)
 #define VFU_MAX_DMA_MAPS 16384
 #define VFU_PGSIZE 4096
+#define VFU_MAX_JOINS 256 /* more than a controller has queues */
 /* the largest message: REGION_WRITE with all its data */
 #define VFU_MAX_MSG (16 + 16 + VFU_MAX_XFER)
 
@@ -103,6 +104,8 @@ struct plx_vfu {
 	void *arg;
 	struct vfu_dma *dma; /* sorted by iova */
 	uint32_t nb_dma, dma_room;
+	struct vfu_join *joins;
+	uint32_t nb_joins;
 
 	struct vfu_signal signal;
 	struct vfu_vec intx, *msix;
@@ -185,5 +188,8 @@ void vfu_msix_write(struct plx_vfu *v, uint64_t off, const uint8_t *buf, uint32_
 
 /* vfu_dma.c */
 void vfu_dma_clear(struct plx_vfu *v);
+
+/* vfu_join.c: pieces in this range go */
+void vfu_joins_drop(struct plx_vfu *v, uint64_t iova, uint64_t len);
 
 #endif

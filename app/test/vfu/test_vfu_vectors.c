@@ -395,6 +395,61 @@ dma(void)
 	rig_close(&r);
 }
 
+/* A page of the file at an address, page aligned. */
+static void
+map_page(struct rig *r, int fd, unsigned int page, unsigned int at, bool write)
+{
+	char msg[160];
+
+	snprintf(msg, sizeof(msg),
+		"0900 0200 30000000 00000000 00000000"
+		" 20000000 0%u000000 00%02x000000000000 00%02x100000000000 0010000000000000",
+		write ? 3 : 1, page << 4, at << 4);
+	ASK_FDS(r, msg, &fd, 1, "0900 0200 10000000 01000000 00000000");
+}
+
+/* Three pages of the file, backwards: one piece for whom they are joined for, until one goes. */
+static void
+joined(void)
+{
+	int fd = make_memfd(0x10000);
+	uint8_t *p, *mine = mmap(NULL, 0x10000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct rig r;
+
+	rig_open(&r);
+	hello(&r);
+	REQUIRE(mine != MAP_FAILED);
+	for (unsigned int i = 0; i < 3; i++)
+		map_page(&r, fd, 5 - i, i, true);
+	map_page(&r, fd, 6, 3, false);
+	p = plx_vfu_dma_join(r.vfu, 0x100000, 0x2800, true);
+	REQUIRE(p != NULL);
+	memset(p, 0x5a, 0x2800);
+	CHECK(mine[0x5000] == 0x5a && mine[0x4fff] == 0x5a && mine[0x3000] == 0x5a);
+	CHECK_EQ(mine[0x3800], 0);
+	CHECK(plx_vfu_dma_join(r.vfu, 0x100000, 0x3000, false) == p, "mapped twice");
+	CHECK(plx_vfu_dma_join(r.vfu, 0x101000, 0x3000, true) == NULL, "one is read-only");
+	CHECK(plx_vfu_dma_join(r.vfu, 0x101000, 0x3000, false) != NULL);
+	CHECK(plx_vfu_dma_join(r.vfu, 0x102000, 0x3000, false) == NULL, "the last isn't there");
+	CHECK(plx_vfu_dma_join(r.vfu, 0x100800, 0x1000, false) == NULL);
+	CHECK(plx_vfu_dma_join(r.vfu, 0x100000, 0, false) == NULL);
+	CHECK(plx_vfu_dma_join(r.vfu, 0x100000, UINT64_MAX, false) == NULL);
+	ASK(&r,
+		"0a00 0300 28000000 00000000 00000000"
+		" 18000000 00000000 0010100000000000 0010000000000000",
+		"0a00 0300 28000000 01000000 00000000"
+		" 18000000 00000000 0010100000000000 0010000000000000");
+	CHECK(plx_vfu_dma_join(r.vfu, 0x100000, 0x3000, true) == NULL);
+	map_page(&r, fd, 8, 1, true);
+	p = plx_vfu_dma_join(r.vfu, 0x100000, 0x3000, true);
+	REQUIRE(p != NULL);
+	p[0x1000] = 0x77;
+	CHECK_EQ(mine[0x8000], 0x77);
+	munmap(mine, 0x10000);
+	close(fd);
+	rig_close(&r);
+}
+
 static void
 reset_and_unknown(void)
 {
@@ -437,6 +492,7 @@ main(void)
 	RUN(registers);
 	RUN(config_space);
 	RUN(dma);
+	RUN(joined);
 	RUN(reset_and_unknown);
 	return TEST_RESULT();
 }

@@ -100,8 +100,11 @@ static void
 detach_and_attach(void)
 {
 	const uint16_t self = 1;
+	uint32_t caps;
 
 	begin("ram:size=2M,name=r0", "");
+	caps = h.info.caps;
+	CHECK((caps & PLX_BLK_CAP_SOFTWARE) != 0 && (caps & PLX_BLK_CAP_VOLATILE) != 0);
 	memset(h.mem, 0x66, 4096);
 	CHECK_EQ(host_one(&h, PLX_OP_WRITE, 0, 8), 0);
 	CHECK_EQ(plx_nvme_ns_attach(h.dev, 1, &self, 1, false), 0);
@@ -112,6 +115,7 @@ detach_and_attach(void)
 	CHECK_EQ(plx_nvme_ns_attach(h.dev, 1, &self, 1, true), 0);
 	wait_back();
 	host_open(&h, "sn/n1");
+	CHECK_EQ(h.info.caps, caps);
 	CHECK_EQ(host_one(&h, PLX_OP_READ, 0, 8), 0);
 	CHECK(h.mem[0] == 0x66 && h.mem[4095] == 0x66);
 	end();

@@ -444,10 +444,15 @@ nvme_ns_add(struct nvme_ctrlr *c, uint32_t nsid, const struct nvme_id_ns *id)
 	return 0;
 }
 
-/* One that was taken off is there: as soon as it is closed, it is what it is now. */
+/*
+ * One that was taken off is there: as soon as it is closed, it is what it is now. What is known
+ * of the medium, from who made the controller, no controller tells: that stays.
+ */
 void
 nvme_ns_back(struct nvme_ns *ns, const struct nvme_id_ns *id)
 {
+	uint32_t medium = ns->blk.info.caps &
+			  (PLX_BLK_CAP_SOFTWARE | PLX_BLK_CAP_VOLATILE | PLX_BLK_CAP_NODATA);
 	struct nvme_format fmt;
 
 	if (ns->blk.open) {
@@ -457,6 +462,7 @@ nvme_ns_back(struct nvme_ns *ns, const struct nvme_id_ns *id)
 	if (check_ns(ns->c, ns->nsid, id, &fmt) != 0)
 		return;
 	describe(ns, id, &fmt);
+	ns->blk.info.caps |= medium;
 	if (plx_blk_back(&ns->blk) == 0)
 		NVME_TELL(ns->c, NOTICE, "nvme: %s: namespace %u is there again", ns->c->name,
 			ns->nsid);

@@ -10,6 +10,6 @@ from plx_test import Exporter, check, end, run  # noqa: E402
 conformance, export, device, *more = sys.argv[1:]
 
 with tempfile.TemporaryDirectory() as tmp, Exporter(export, tmp, device) as e:
-    rc, _, _ = run(conformance, '--', e.name, *more, timeout=90, capture_output=False)
+    rc, _, _ = run(conformance, '--', e.name, *more, timeout=None, capture_output=False)
     check(rc == 0, f'exit code {rc}')
 end()

@@ -80,12 +80,13 @@ hugepages_return()
 # a log; what went wrong is shown.
 meson_build()
 {
-	local dir=$1 log=$logs/${1##*/}.log
+	local dir=$1 log=$logs/${1##*/}.log wrong
 	shift
 
 	mkdir -p "$logs"
 	if ! meson_configure "$dir" "$@" >"$log" 2>&1 || ! ninja -C "$dir" >>"$log" 2>&1; then
-		grep -n -A8 -E 'error|ERROR|FAILED|undefined' "$log" | head -n 60
+		wrong=$(grep -n -A8 -E 'error|ERROR|FAILED|undefined' "$log" | head -n 60)
+		say "${wrong:-$(tail -n 20 "$log")}"
 		say "the log is $log"
 		return 1
 	fi

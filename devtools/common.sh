@@ -76,15 +76,15 @@ hugepages_return()
 	hugepages_before=
 }
 
-# meson_build DIR [SETUP OPTION...]: configure when new or changed, then build. The output goes to
-# a log; what went wrong is shown.
+# meson_build DIR [SETUP OPTION...]: configure when new or changed, then build $targets, which is
+# all by default. The output goes to a log; what went wrong is shown.
 meson_build()
 {
 	local dir=$1 log=$logs/${1##*/}.log wrong
 	shift
 
 	mkdir -p "$logs"
-	if ! meson_configure "$dir" "$@" >"$log" 2>&1 || ! ninja -C "$dir" >>"$log" 2>&1; then
+	if ! meson_configure "$dir" "$@" >"$log" 2>&1 || ! ninja -C "$dir" ${targets-} >>"$log" 2>&1; then
 		wrong=$(grep -n -A8 -E 'error|ERROR|FAILED|undefined' "$log" | head -n 60)
 		say "${wrong:-$(tail -n 20 "$log")}"
 		say "the log is $log"

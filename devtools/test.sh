@@ -41,7 +41,7 @@ make_tsan()
 }
 make_fuzz()
 {
-	CC=clang-14 meson_build "$top/build-fuzz" -Dfuzz=true -Dexamples=false \
+	CC=clang-14 targets=fuzzers meson_build "$top/build-fuzz" -Dfuzz=true -Dexamples=false \
 		--buildtype=debugoptimized --default-library=static \
 		-Db_sanitize=address,undefined -Db_lundef=false
 }

@@ -12,12 +12,14 @@ import sys
 PASSED = ("OK", "EXPECTEDFAIL")
 
 
-def reason_of(test):
-    out = test.get("stdout") or ""
+def judge(test):
+    """Result and reason. Who leaves a test out says why: 77 alone is how libFuzzer fails."""
+    if test["result"] in PASSED:
+        return "passed", ""
     if test["result"] == "SKIP":
-        found = re.findall(r"^.*skipped: *(.+)$", out, re.M)
-        return found[-1].strip() if found else "gave no reason"
-    return f"{test['result'].lower()}, exit status {test['returncode']}"
+        said = re.findall(r"^.*skipped: *(.+)$", test.get("stdout") or "", re.M)
+        return ("skipped", said[-1].strip()) if said else ("failed", "exit status 77, and no reason")
+    return "failed", f"{test['result'].lower()}, exit status {test['returncode']}"
 
 
 def add(path, run, log):
@@ -26,18 +28,15 @@ def add(path, run, log):
     with open(path, "a") as f:
         for t in tests:
             name = t["name"].split(" / ")[-1].removeprefix("pollux:")
-            if t["result"] in PASSED:
-                f.write(f"passed\t{run}\t{name}\t\n")
-            elif t["result"] == "SKIP":
-                f.write(f"skipped\t{run}\t{name}\t{reason_of(t)}\n")
-            else:
-                f.write(f"failed\t{run}\t{name}\t{reason_of(t)}\n")
-                show(run, name, t)
+            result, reason = judge(t)
+            f.write(f"{result}\t{run}\t{name}\t{reason}\n")
+            if result == "failed":
+                show(run, name, reason, t)
 
 
-def show(run, name, test):
+def show(run, name, reason, test):
     lines = ((test.get("stdout") or "") + (test.get("stderr") or "")).splitlines()
-    print(f"---- {run}: {name}: {reason_of(test)}")
+    print(f"---- {run}: {name}: {reason}")
     print("\n".join("     " + line for line in lines[-60:]), flush=True)
 
 

@@ -255,9 +255,9 @@ look(void)
 	static FILE *null;
 	unsigned int i;
 
-	if (null == NULL)
-		null = fopen("/dev/null", "w");
+	null = fopen("/dev/null", "w"); /* each time: descriptors are counted */
 	plx_blk_dump(blk, what[take() & 3], (uint16_t)(take() & 1 ? UINT16_MAX : 0), null);
+	fclose(null);
 	plx_blk_stats_get(blk, UINT16_MAX, &st);
 	while (plx_blk_event_get(blk, &ev) == 1)
 		;

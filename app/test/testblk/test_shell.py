@@ -42,10 +42,10 @@ CASES = [
     ('attach ram:size=8M; set size 1M; set rw write; set verify crc32c; start', 0,
      ['2048 blocks read and checked, 0 wrong']),
     ('attach ram:size=8M,name=r0; set time 30; start; sleep 0.2; show run; show queues r0; '
-     'latency r0 on; sleep 0.2; show latency r0; stop', 0,
+     'latency r0 on; sleep 1; show latency r0; stop', 0,
      [r'I/Os, 0 of them failed', 'queue lcore depth', r'read +[1-9]', 'interrupted']),
     ('attach ram:size=8M,name=r0; set time 30; set queues 1; start; queue r0 0 pause; sleep 0.1; '
-     'show run; sleep 0.2; show run; queue r0 0 resume; sleep 0.2; show run; stop', 0,
+     'show run; sleep 0.2; show run; queue r0 0 resume; sleep 1; show run; stop', 0,
      [r'IOPS', r' 0 IOPS', r'; [1-9][0-9]* IOPS']),
     ('attach ram:size=8M,name=r0; set time 30; start; reset r0; sleep 0.1; quit; bogus', 0,
      ['interrupted']),
@@ -53,7 +53,7 @@ CASES = [
      'detach r0; show devs; stop', 1, ['r1', 'r0 .* 0 ', 'errors: r0 queue 0: [0-9]+ ESHUTDOWN']),
     ('attach ram:size=8M,name=r0; start; start', 1, []),
     ('attach ram:size=8M,name=r0; set time 30; start; sleep 0.1; dev stop r0; sleep 0.1; show run; sleep 0.2; '
-     'show run; dev start r0; sleep 0.2; show run; stop', 0,
+     'show run; dev start r0; sleep 1; show run; stop', 0,
      [r'IOPS', r' 0 IOPS', r'; [1-9][0-9]* IOPS', 'interrupted']),
     ('attach ram:size=8M,name=r0; set time 30; set queues 2; start; queue r0 1 stop; show queues r0; '
      'queue r0 1 start; stop', 0, [r' 1 +\d+ +32 +0 .* paused']),

@@ -101,6 +101,22 @@ aim_ext(unsigned int i, uint8_t how)
 	cmds[i].cdw[12] = take();
 }
 
+/* Ranges that add up, or not. */
+static void
+aim_copy(unsigned int i, bool sum)
+{
+	struct plx_blk_req *r = &reqs[i];
+	unsigned int k;
+
+	r->ranges = ranges[i];
+	r->nseg = take() & 3;
+	r->nblk = sum ? 0 : r->nblk;
+	for (k = 0; k < r->nseg; k++) {
+		ranges[i][k] = (struct plx_copy_range){take_n(2), take(), 0};
+		r->nblk += sum ? ranges[i][k].nblk : 0;
+	}
+}
+
 static void
 aim(unsigned int i)
 {
@@ -113,15 +129,12 @@ aim(unsigned int i)
 	r->nblk = r->op == PLX_OP_FLUSH ? 0 : 1u + take();
 	if (r->op == PLX_OP_ZONE_REPORT || r->op == PLX_OP_NVME)
 		r->buf = mem + (size_t)i * BYTES;
-	else if (r->op == PLX_OP_COPY)
-		r->ranges = ranges[i], r->nseg = take() & 3;
-	else if (r->op >= PLX_OP_ZONE_OPEN || r->op == PLX_OP_FLUSH)
+	else if (r->op == PLX_OP_FLUSH || (r->op >= PLX_OP_ZONE_OPEN && r->op != PLX_OP_COPY))
 		r->nblk = how & 16 ? r->nblk : 0;
 	for (; plx_blk_bytes(&info, r->nblk) > BYTES; r->nblk /= 2)
 		;
 	if (r->op == PLX_OP_COPY)
-		for (unsigned int k = 0; k < r->nseg; k++)
-			ranges[i][k] = (struct plx_copy_range){take_odd(), take(), 0};
+		aim_copy(i, how & 64);
 	else if (r->buf == NULL && r->nblk != 0)
 		aim_data(i, take());
 	if ((how & 32) || r->op == PLX_OP_NVME)

@@ -21,6 +21,7 @@ static struct vqd_chain owed[OWED];
 static unsigned int nowed;
 static bool there; /* the front end has not closed the device */
 static bool hangs, wild;
+static bool ordered; /* it has offered to complete in order, and that may hold */
 
 void __wrap_plx_virtio_close(struct plx_virtio_dev *dev);
 void __real_plx_virtio_close(struct plx_virtio_dev *dev);
@@ -92,17 +93,26 @@ zone_report(const struct vqd_chain *c, unsigned int i)
 	}
 }
 
+/* It has said that it is done: with all before, too, where these come in order. */
 static void
-give(const struct vqd_chain *c, uint32_t len)
+forget(uint32_t id)
 {
 	unsigned int i;
 
-	vqd_push(&back.q, c, len);
+	if (ordered)
+		nowed = 0;
 	for (i = 0; i < nowed;)
-		if (owed[i].id == c->id)
+		if (owed[i].id == id)
 			owed[i] = owed[--nowed];
 		else
 			i++;
+}
+
+static void
+give(const struct vqd_chain *c, uint32_t len)
+{
+	vqd_push(&back.q, c, len);
+	forget(c->id);
 }
 
 static void
@@ -137,18 +147,22 @@ static void
 serve(const struct vqd_chain *c)
 {
 	uint8_t how = take() % 20;
+	uint16_t id;
 
 	if (nowed == OWED)
 		return;
 	owed[nowed++] = *c;
 	if (how == 12)
 		return;
-	if (how == 13)
-		vqd_push_n(&back.q, (uint32_t)take_n(2), take(), take(), take() & 3);
+	if (how == 13) {
+		id = (uint16_t)take_n(2);
+		vqd_push_n(&back.q, id, take(), take(), take() & 3);
+		forget(id);
+	}
 	answer(c, how);
 }
 
-/* A word of the ring's part that is the device's. */
+/* A word of the ring's part that is the device's: whatever that says. */
 static void
 scribble(void)
 {
@@ -157,6 +171,7 @@ scribble(void)
 
 	if (ring != NULL && back.q.size != 0)
 		ring[take_n(2) % words] = (uint16_t)take_n(2);
+	nowed = 0;
 }
 
 /* ---- by itself ---- */
@@ -224,6 +239,7 @@ device(struct plx_ctrl_work *work)
 		fake_step();
 	if (!back.running)
 		nowed = 0;
+	ordered |= (back.features & BIT(VIRTIO_F_IN_ORDER)) != 0;
 	if (wild)
 		dev_mischief();
 	return 0;
@@ -288,7 +304,7 @@ dev_begin(void)
 		.max_append_sectors = 64,
 		.zone_model = VBLK_MODEL_HOST_MANAGED};
 	nowed = 0;
-	hangs = wild = false;
+	hangs = wild = ordered = false;
 	there = true;
 	snprintf(str, sizeof(str), "vhost-user:%s,name=fz,io_timeout=1000,timeout=1000%s",
 		back.path, more[how & 7]);

@@ -265,7 +265,7 @@ look(void)
 	static const char *const what[] = {"regs", "sq", "cq", "?"};
 	struct plx_blk_event ev;
 	struct plx_blk_stats st;
-	static FILE *null;
+	FILE *null;
 	unsigned int i;
 
 	null = fopen("/dev/null", "w"); /* each time: descriptors are counted */

@@ -16,7 +16,8 @@
  * The rings lie in memory that the device writes. What the driver needs to know of a chain is kept
  * apart, in its slot: to whom it belongs, how many descriptors it has, how much the device may
  * write. The device's words are read once each, and name a slot at most; one that makes no sense
- * breaks the queue (`broken`): nothing more comes out of it until plx_virtq_reset().
+ * breaks the queue (`broken`): nothing more comes out of it until plx_virtq_reset(). Lengths are
+ * counted where they can't be (`too_long`), and else ignored: some devices have them wrong.
  *
  * A queue belongs to one thread. Whether it is packed is an argument of the inline functions, so
  * that a driver compiles its loops once for each layout.
@@ -52,10 +53,9 @@ extern "C" {
 /** Why a queue is broken: what its device did. */
 enum plx_virtq_fault {
 	PLX_VIRTQ_SOUND,
-	PLX_VIRTQ_BAD_ID,     /**< used a buffer that there is not */
-	PLX_VIRTQ_NOT_LENT,   /**< used a buffer that it doesn't have: twice, or never got */
-	PLX_VIRTQ_BAD_LENGTH, /**< says that it wrote more than it may */
-	PLX_VIRTQ_BAD_INDEX,  /**< used more buffers than it has */
+	PLX_VIRTQ_BAD_ID,    /**< used a buffer that there is not */
+	PLX_VIRTQ_NOT_LENT,  /**< used a buffer that it doesn't have: twice, or never got */
+	PLX_VIRTQ_BAD_INDEX, /**< used more buffers than it has */
 };
 
 /** A chain that the device has: private memory. */
@@ -114,6 +114,8 @@ struct plx_virtq {
 	uint16_t batch;     /* in order: the id that a batch ends with */
 	bool in_batch;
 	uint8_t broken; /* enum plx_virtq_fault */
+	uint32_t
+		too_long; /* buffers said to be written beyond their end; the driver may clear it */
 	struct plx_virtq_parts parts;
 };
 
@@ -349,7 +351,7 @@ plx_virtq_notify_data(const struct plx_virtq *vq)
 }
 
 /** Private: breaks the queue. */
-void plx_virtq_break(struct plx_virtq *vq, uint32_t id, uint32_t len);
+void plx_virtq_break(struct plx_virtq *vq, uint32_t id);
 /** Private: pop where the device uses buffers in order, or the queue is broken. */
 uint16_t plx_virtq_pop_in_order(struct plx_virtq *vq, void **cookies, uint16_t *ids, uint16_t n);
 /** Private: push the descriptors of a split ring's chain. @return ids on the stack */
@@ -438,10 +440,12 @@ plx_virtq_reap_next(struct plx_virtq *vq, bool packed, struct plx_virtq_reap *r,
 		len = rte_le_to_cpu_32(e->len);
 	}
 	s = &vq->slots[*id];
-	if (unlikely(*id > vq->mask || s->cookie == NULL || len > s->writable)) {
-		plx_virtq_break(vq, *id, len);
+	if (unlikely(*id > vq->mask || s->cookie == NULL)) {
+		plx_virtq_break(vq, *id);
 		return NULL;
 	}
+	if (unlikely(len > s->writable))
+		vq->too_long++;
 	r->left--;
 	cookie = s->cookie;
 	s->cookie = NULL;

@@ -38,14 +38,9 @@ plx_virtq_inflight(const struct plx_virtq *vq)
 }
 
 void
-plx_virtq_break(struct plx_virtq *vq, uint32_t id, uint32_t len)
+plx_virtq_break(struct plx_virtq *vq, uint32_t id)
 {
-	if (id > vq->mask)
-		vq->broken = PLX_VIRTQ_BAD_ID;
-	else if (vq->slots[id].cookie == NULL)
-		vq->broken = PLX_VIRTQ_NOT_LENT;
-	else
-		vq->broken = PLX_VIRTQ_BAD_LENGTH;
+	vq->broken = id > vq->mask ? PLX_VIRTQ_BAD_ID : PLX_VIRTQ_NOT_LENT;
 }
 
 /*
@@ -69,10 +64,11 @@ batch_begin(struct plx_virtq *vq)
 		id = rte_le_to_cpu_32(e->id);
 		len = rte_le_to_cpu_32(e->len);
 	}
-	if (id > vq->mask || vq->slots[id].cookie == NULL || len > vq->slots[id].writable) {
-		plx_virtq_break(vq, id, len);
+	if (id > vq->mask || vq->slots[id].cookie == NULL) {
+		plx_virtq_break(vq, id);
 		return false;
 	}
+	vq->too_long += len > vq->slots[id].writable;
 	vq->batch = (uint16_t)id;
 	vq->in_batch = true;
 	return true;
@@ -141,7 +137,6 @@ plx_virtq_fault_text(uint8_t fault)
 		[PLX_VIRTQ_SOUND] = "nothing",
 		[PLX_VIRTQ_BAD_ID] = "it used a buffer that there is not",
 		[PLX_VIRTQ_NOT_LENT] = "it used a buffer that it doesn't have",
-		[PLX_VIRTQ_BAD_LENGTH] = "it says to have written more than it may",
 		[PLX_VIRTQ_BAD_INDEX] = "it used more buffers than it has",
 	};
 

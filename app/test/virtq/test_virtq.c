@@ -348,6 +348,7 @@ fault(uint64_t features, uint32_t id, uint32_t len, int times)
 		got++;
 	CHECK(got <= 2);
 	broken = r.vq.broken;
+	CHECK_EQ(r.vq.too_long, id == 0 && len > 4);
 	CHECK(pop(&r) == NULL && r.vq.broken == broken);
 	CHECK_EQ(plx_virtq_inflight(&r.vq), 2 - got);
 	plx_virtq_reset(&r.vq);
@@ -368,8 +369,8 @@ test_hostile(void)
 		CHECK_EQ(fault(features[i], 8, 4, 1), PLX_VIRTQ_BAD_ID);
 		CHECK_EQ(fault(features[i], 0xffff, 4, 1), PLX_VIRTQ_BAD_ID);
 		CHECK_EQ(fault(features[i], 6, 4, 1), PLX_VIRTQ_NOT_LENT);
-		CHECK_EQ(fault(features[i], 0, 5, 1), PLX_VIRTQ_BAD_LENGTH);
-		CHECK_EQ(fault(features[i], 0, UINT32_MAX, 1), PLX_VIRTQ_BAD_LENGTH);
+		CHECK_EQ(fault(features[i], 0, 5, 1), PLX_VIRTQ_SOUND);
+		CHECK_EQ(fault(features[i], 0, UINT32_MAX, 1), PLX_VIRTQ_SOUND);
 		CHECK_EQ(fault(features[i], 0, 4, 2), PLX_VIRTQ_NOT_LENT);
 	}
 	CHECK_EQ(fault(SPLIT, 0x10000, 4, 1), PLX_VIRTQ_BAD_ID);

@@ -155,6 +155,14 @@ sick(struct vblk_queue *q)
 	__atomic_store_n(&q->v->sick, true, __ATOMIC_RELAXED);
 }
 
+/* Some say of writes that they wrote the data, too: it is counted, and does no harm. */
+static __rte_noinline void
+too_long(struct vblk_queue *q)
+{
+	plx_stat_add(&q->dq.st.bad_device, q->vq.too_long);
+	q->vq.too_long = 0;
+}
+
 /* A command is back. @return the request that is finished by it, if any */
 static __rte_always_inline struct plx_blk_req *
 complete(struct vblk_queue *q, struct plx_blk_req *req, uint32_t id, uint16_t *errors,
@@ -225,6 +233,8 @@ reap(struct vblk_queue *q, struct plx_blk_req **reqs, uint16_t n, uint16_t *erro
 		n = reap_any_order(q, reqs, n, errors, &due, packed, owner);
 	if (unlikely(due.n != 0))
 		flush_due(q, &due);
+	if (unlikely(q->vq.too_long != 0))
+		too_long(q);
 	if (unlikely(q->vq.broken != 0))
 		sick(q);
 	return n;

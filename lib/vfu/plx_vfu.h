@@ -117,8 +117,10 @@ plx_vfu_dma_ptr(
  * The same for memory that may lie in several mappings, for what is used long, as a queue: all of
  * it is mapped once more in one piece, which is there until dma_gone has returned 0 for a part of
  * it.
+ * @param vfu   the controller
  * @param iova  a multiple of 4 KiB
  * @param len   up to 1 MiB
+ * @param write whether it is to be written, too
  * @return the address, or NULL: not mapped, not writable, hugepages, or too many
  */
 void *plx_vfu_dma_join(struct plx_vfu *vfu, uint64_t iova, uint64_t len, bool write);

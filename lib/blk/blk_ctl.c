@@ -218,6 +218,18 @@ nothing_to_do(struct plx_blk *blk)
 	return 0;
 }
 
+/* It recovers by itself: later; or it is not waited for any more, as its queues say. */
+static int
+recovering(const struct plx_blk *blk)
+{
+	uint16_t i;
+
+	for (i = 0; i < blk->info.nb_queues; i++)
+		if (blk->queues[i] != NULL && blk->queues[i]->refuse != 0)
+			return blk->queues[i]->refuse;
+	return -EBUSY;
+}
+
 static int
 start(struct plx_blk *blk, void *arg)
 {
@@ -228,7 +240,7 @@ start(struct plx_blk *blk, void *arg)
 	if (blk->info.state == PLX_BLK_STARTED)
 		return nothing_to_do(blk);
 	if (blk->info.state == PLX_BLK_RESETTING)
-		return -EBUSY;
+		return recovering(blk);
 	if (!queues_set_up(blk)) {
 		PLX_LOG(ERR, "blk: %s: can't start: %s", blk->info.name,
 			blk->info.nb_queues == 0 ? "call plx_blk_configure() first"
@@ -265,7 +277,7 @@ reset(struct plx_blk *blk, void *arg)
 	if (blk->ops->reset == NULL)
 		return -ENOTSUP;
 	if (blk->info.state == PLX_BLK_RESETTING)
-		return -EBUSY;
+		return recovering(blk);
 	rc = plx_blk_park(blk);
 	if (rc != 0)
 		return rc;

@@ -457,7 +457,8 @@ int plx_blkq_setup(struct plx_blk *blk, uint16_t qid, const struct plx_blkq_conf
  * Start: queues are created on the device and their fast path opened. Drives plx_ctrl_poll()
  * until done.
  * @return 0, also when it is started already; -EINVAL not configured, or a configured queue was
- *         not set up; -ENODEV; -ETIMEDOUT; other device errors
+ *         not set up; -ENODEV; -ENOTCONN a peer that went away did not come back in time;
+ *         -ETIMEDOUT; other device errors
  */
 int plx_blk_start(struct plx_blk *blk);
 
@@ -473,7 +474,8 @@ int plx_blk_stop(struct plx_blk *blk);
  * Reset the device (NVMe: the controller, so all its namespaces) and, when it was started, start
  * it again. Requests in flight come back with -ECANCELED, or were sent again where that is safe.
  * Meanwhile submit takes nothing. When it fails, a started device ends up stopped.
- * @return 0; -EINVAL not open; -ENODEV; -ETIMEDOUT; -ENOTSUP
+ * @return 0; -EINVAL not open; -ENODEV; -ENOTCONN a peer that went away did not come back in
+ *         time; -ETIMEDOUT; -ENOTSUP
  */
 int plx_blk_reset(struct plx_blk *blk);
 

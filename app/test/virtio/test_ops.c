@@ -306,6 +306,8 @@ test_read_only_later(void)
 			plx_ctrl_poll();
 	} while (r.status == 0 && time(NULL) < until);
 	CHECK_EQ(r.status, -ENOTCONN);
+	CHECK_EQ(plx_blk_reset(blk), -ENOTCONN); /* nobody is waited for any more */
+	CHECK_EQ(plx_blk_start(blk), -ENOTCONN);
 	gone();
 }
 

@@ -254,7 +254,7 @@ class Bench:
                 for ios in (n, 2 * n):
                     out = self.tmp / f"callgrind.{how}.{ios}"
                     run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
-                         self.build / "app/test/perf/callbacks", how, dev, ios])
+                         self.build / "app/test/perf/callbacks", "--no-huge", "--", how, dev, ios])
                     total.append(sum(instructions(out).values()))
                 got[what, how] = (total[1] - total[0]) / n
         return got

@@ -164,18 +164,30 @@ measure(struct plx_blkq *q, unsigned int set, int64_t ios, unsigned int rounds)
 int
 main(int argc, char **argv)
 {
-	unsigned int set = argc > 1 ? parse(argv[1]) : 0;
-	int64_t ios = argc > 3 ? strtoll(argv[3], NULL, 0) : 0;
-	int rounds = argc > 4 ? atoi(argv[4]) : 1;
+	/* EAL's options, if any, end with a "--" */
+	int n = plx_eal_init_app(argc > 1 && argv[1][0] == '-' ? argc : 1, argv);
 	struct plx_blkq *q;
+	unsigned int set;
+	int64_t ios;
 	uint8_t *buf;
+	int rounds;
+
+	if (n < 0)
+		return 1;
+	argc -= n;
+	argv += n;
+	set = argc > 1 ? parse(argv[1]) : 0;
+	ios = argc > 3 ? strtoll(argv[3], NULL, 0) : 0;
+	rounds = argc > 4 ? atoi(argv[4]) : 1;
 
 	if (argc > 5 || set == 0 || ios <= 0 || rounds < 1 || rounds > MAX_ROUNDS) {
 		fprintf(stderr,
-			"usage: callbacks raw|callback|adaptive[,...] DEVICE IOS [ROUNDS]\n");
+			"usage: callbacks [EAL options --] raw|callback|adaptive[,...] DEVICE IOS "
+			"[ROUNDS]\n");
 		return 2;
 	}
-	if (plx_eal_init_app(1, argv) < 0 || (q = open_queue(argv[2])) == NULL)
+	q = open_queue(argv[2]);
+	if (q == NULL)
 		return 1;
 	buf = plx_mem_alloc(4096, 4096, -1);
 	for (unsigned int i = 0; i < DEPTH; i++)

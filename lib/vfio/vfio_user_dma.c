@@ -52,7 +52,7 @@ domain_map(void *ctx, const struct plx_mem_seg *seg, uint64_t iova)
 		.addr = iova,
 		.size = seg->len,
 	};
-	uint64_t page = u->caps.pgsizes & (0 - u->caps.pgsizes);
+	uint64_t page = vfio_user_page(&u->caps);
 	int rc;
 
 	if (u->dma_call.state != VFIO_USER_CALL_IDLE)
@@ -106,7 +106,7 @@ static const struct plx_mem_domain_ops domain_ops = {
 int
 vfio_user_domain_create(struct vfio_user *u)
 {
-	uint64_t page = u->caps.pgsizes & (0 - u->caps.pgsizes);
+	uint64_t page = vfio_user_page(&u->caps);
 	const uint64_t ours = (uint64_t)sysconf(_SC_PAGESIZE);
 
 	return plx_mem_domain_create(

@@ -83,7 +83,16 @@ resolve(const char *path, struct sockaddr_un *a)
 	return 0;
 }
 
-/* @return 0; -EINPROGRESS the server's backlog is full; -errno, logged */
+/* Whoever waits for a server knows that there is none. */
+static int
+connect_failed(const struct vfio_user *u, int err)
+{
+	if (u->tries == 0)
+		return refuse(u->addr.sun_path, err);
+	return err == EAGAIN ? -ETIMEDOUT : -err;
+}
+
+/* @return 0; -EINPROGRESS the server's backlog is full; -errno, logged at the first opening */
 static int
 connect_step(struct vfio_user *u)
 {
@@ -92,10 +101,8 @@ connect_step(struct vfio_user *u)
 		return 0;
 	}
 	if (errno != EAGAIN && errno != EINTR)
-		return u->tries != 0 ? -errno : refuse(u->addr.sun_path, errno);
-	if (!plx_deadline_past(u->until))
-		return -EINPROGRESS;
-	return u->tries != 0 ? -ETIMEDOUT : refuse(u->addr.sun_path, EAGAIN);
+		return connect_failed(u, errno);
+	return plx_deadline_past(u->until) ? connect_failed(u, EAGAIN) : -EINPROGRESS;
 }
 
 /* ---- the questions, and what is done with their answers ---- */
@@ -260,8 +267,7 @@ domain(struct vfio_user *u)
 
 	if (u->dev.domain != NULL) {
 		if (now->max_dma_maps >= first->max_dma_maps &&
-			(now->pgsizes & (0 - now->pgsizes)) <=
-				(first->pgsizes & (0 - first->pgsizes)))
+			vfio_user_page(now) <= vfio_user_page(first))
 			return 0;
 		return vfio_user_lose(u, -ESTALE,
 			"the server came back and takes less memory (max_dma_maps %u, pgsizes "

@@ -51,6 +51,13 @@ struct vfio_user_caps {
 	uint64_t pgsizes;
 };
 
+/* The smallest page that the server maps. */
+static inline uint64_t
+vfio_user_page(const struct vfio_user_caps *caps)
+{
+	return caps->pgsizes & (0 - caps->pgsizes);
+}
+
 enum vfio_user_call_state {
 	VFIO_USER_CALL_IDLE,
 	VFIO_USER_CALL_QUEUED, /* the socket took nothing of it yet */

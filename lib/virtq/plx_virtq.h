@@ -113,9 +113,8 @@ struct plx_virtq {
 	uint16_t oldest;    /* in order: the first id that is out */
 	uint16_t batch;     /* in order: the id that a batch ends with */
 	bool in_batch;
-	uint8_t broken; /* enum plx_virtq_fault */
-	uint32_t
-		too_long; /* buffers said to be written beyond their end; the driver may clear it */
+	uint8_t broken;    /* enum plx_virtq_fault */
+	uint32_t too_long; /* lengths beyond what may be written; the driver may clear it */
 	struct plx_virtq_parts parts;
 };
 

@@ -604,28 +604,21 @@ __wrap_plx_vfio_user_open(
 	const char *path, const struct plx_vfio_user_conf *conf, struct plx_vfio_dev **dev)
 {
 	static const struct plx_mem_domain_ops dops = {.map = d_map, .unmap = d_unmap};
-	static const struct plx_vfio_ops ops = {.name = "fuzz",
+	static struct plx_vfio_ops ops = {.name = "fuzz",
 		.poll = v_poll,
 		.region_read = v_read,
 		.region_write = v_write,
 		.region_post = v_post,
 		.irq_set = v_irq_set,
 		.reset = v_reset,
-		.reconnect = v_reconnect,
-		.close = v_close};
-	static const struct plx_vfio_ops ops_cut = {.name = "fuzz",
-		.poll = v_poll,
-		.region_read = v_read,
-		.region_write = v_write,
-		.region_post = v_post,
-		.irq_set = v_irq_set,
-		.reset = v_reset,
-		.cut = v_cut,
 		.close = v_close};
 	const struct plx_mem_domain_conf dconf = {.name = "fuzz", .ops = &dops, .immediate = true};
 	uint8_t how = take();
 
-	vd = (struct plx_vfio_dev){.ops = how & 1 ? &ops_cut : &ops,
+	/* the kernel's, or a peer's */
+	ops.cut = how & 1 ? v_cut : NULL;
+	ops.reconnect = how & 1 ? NULL : v_reconnect;
+	vd = (struct plx_vfio_dev){.ops = &ops,
 		.name = "fuzz",
 		.flags = VFIO_DEVICE_FLAGS_PCI | (how & 2 ? 0 : VFIO_DEVICE_FLAGS_RESET),
 		.numa_node = -1};

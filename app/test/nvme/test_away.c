@@ -39,6 +39,13 @@ attach(unsigned int reconnect, bool intr)
 	CHECK_EQ(host_one(&h, PLX_OP_WRITE, 0, 8), 0);
 }
 
+static void
+detach(void)
+{
+	CHECK_EQ(host_close(&h), 0);
+	CHECK_EQ(end(&exporter, SIGTERM), 0);
+}
+
 /* It is gone, and n requests wait for it. */
 static void
 leave(unsigned int n)
@@ -78,8 +85,7 @@ back(void)
 	CHECK_EQ(host_one(&h, PLX_OP_WRITE, 0, 8), 0);
 	CHECK_EQ(plx_blk_reset(h.blk), 0);
 	CHECK_EQ(host_one(&h, PLX_OP_READ, 0, 8), 0);
-	CHECK_EQ(host_close(&h), 0);
-	CHECK_EQ(end(&exporter, SIGTERM), 0);
+	detach();
 }
 
 /* Its owner sleeps on the interrupt meanwhile. */
@@ -107,8 +113,7 @@ sleeper(void)
 	}
 	CHECK_EQ(n, 1);
 	CHECK_EQ(h.reqs[0].status, 0);
-	CHECK_EQ(host_close(&h), 0);
-	CHECK_EQ(end(&exporter, SIGTERM), 0);
+	detach();
 }
 
 /* Stop does not wait, and a start finds it. */
@@ -122,8 +127,7 @@ stopped(void)
 	serve();
 	CHECK_EQ(plx_blk_start(h.blk), 0);
 	CHECK_EQ(host_one(&h, PLX_OP_READ, 0, 8), 0);
-	CHECK_EQ(host_close(&h), 0);
-	CHECK_EQ(end(&exporter, SIGTERM), 0);
+	detach();
 }
 
 static void
@@ -160,8 +164,7 @@ another(void)
 	CHECK_EQ(host_collect(&h, 4, 20), 4);
 	CHECK_EQ(h.reqs[0].status, -ENODEV);
 	CHECK(host_event(&h, PLX_BLK_EVENT_REMOVED, 0, 2));
-	CHECK_EQ(host_close(&h), 0);
-	CHECK_EQ(end(&exporter, SIGTERM), 0);
+	detach();
 }
 
 int

@@ -12,8 +12,9 @@ PLX_LOG_USE(vblk);
 static int
 open_vhost_user(struct plx_dev *dev, struct plx_virtio_dev **vio)
 {
-	struct plx_vhost_user_conf conf = {0};
-	bool inflight, packed;
+	const struct vblk *v = dev->priv;
+	struct plx_vhost_user_conf conf = {.split = !v->packed};
+	bool inflight;
 
 	if (dev->addr[0] == '\0') {
 		PLX_LOG(ERR, "'%s': the socket is missing; use vhost-user:/path/to/socket",
@@ -21,10 +22,8 @@ open_vhost_user(struct plx_dev *dev, struct plx_virtio_dev **vio)
 		return -EINVAL;
 	}
 	if (plx_arg_u32(dev, "timeout", 1, TIMEOUT_MAX_MS, 0, &conf.timeout_ms) != 0 ||
-		plx_arg_bool(dev, "inflight", true, &inflight) != 0 ||
-		plx_arg_bool(dev, "packed", true, &packed) != 0)
+		plx_arg_bool(dev, "inflight", true, &inflight) != 0)
 		return -EINVAL;
-	conf.split = !packed;
 	if (plx_arg_str(dev, "inflight") != NULL)
 		conf.inflight =
 			inflight ? PLX_VHOST_USER_INFLIGHT_ALWAYS : PLX_VHOST_USER_INFLIGHT_NEVER;
